@@ -1,0 +1,188 @@
+/* gemm.c - walks a matrix product in panels and tiles; the element loops are in the variants. See gemm.h. */
+#include "gemm.h"
+#include "gemm_variant.h"
+
+#include "checked.h"
+
+#include <pthread.h>
+#include <string.h>
+
+static const struct md_gemm_variant *const variants[] = {
+#if defined(__x86_64__)
+    &md_gemm_variant_avx512,
+    &md_gemm_variant_avx2,
+#endif
+    &md_gemm_variant_portable,
+};
+
+const struct md_gemm_variant *md_gemm_variant_at(size_t index)
+{
+    return index < sizeof variants / sizeof variants[0] ? variants[index] : NULL;
+}
+
+/* Written once, before anybody reads it. */
+static pthread_once_t chosen_once = PTHREAD_ONCE_INIT;
+static const struct md_gemm_variant *chosen;
+
+static void choose(void)
+{
+    size_t index = 0;
+    while (!variants[index]->is_supported())
+        index++;
+    chosen = variants[index];
+}
+
+static const struct md_gemm_loops *loops_of(enum md_gemm_type type)
+{
+    (void)pthread_once(&chosen_once, choose); /* fails only for a broken once_control */
+    return &chosen->loops[type];
+}
+
+size_t md_gemm_element_size(enum md_gemm_type type)
+{
+    return type == MD_GEMM_F32 || type == MD_GEMM_I32 ? 4 : 8;
+}
+
+static size_t padded(const struct md_gemm_loops *loops, size_t columns)
+{
+    return (columns + loops->lanes - 1) / loops->lanes * loops->lanes;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- packing ---- */
+#define DEFINE_FILL(name, type)                                                                              \
+    static void name(const struct md_matrix *b, size_t depth, size_t first, size_t columns, size_t stride,   \
+                     type *panel)                                                                            \
+    {                                                                                                        \
+        const type *source = (const type *)b->elements + (ptrdiff_t)first * b->column_stride;                \
+        if (b->row_stride == 1) { /* transposed: read along memory, write across the panel */                \
+            for (size_t j = 0; j < columns; j++)                                                             \
+                for (size_t k = 0; k < depth; k++)                                                           \
+                    panel[k * stride + j] = source[(ptrdiff_t)j * b->column_stride + (ptrdiff_t)k];          \
+        } else {                                                                                             \
+            for (size_t k = 0; k < depth; k++)                                                               \
+                for (size_t j = 0; j < columns; j++)                                                         \
+                    panel[k * stride + j] =                                                                  \
+                        source[(ptrdiff_t)k * b->row_stride + (ptrdiff_t)j * b->column_stride];              \
+        }                                                                                                    \
+        for (size_t k = 0; columns < stride && k < depth; k++)                                               \
+            memset(panel + k * stride + columns, 0, (stride - columns) * sizeof(type));                      \
+    }
+
+/* Bits are only moved here, so two sizes do for all types. */
+DEFINE_FILL(fill_32, uint32_t)
+DEFINE_FILL(fill_64, uint64_t)
+
+static void fill_panel(enum md_gemm_type type, const struct md_matrix *b, size_t depth, size_t first, size_t columns,
+                       size_t stride, void *panel)
+{
+    if (md_gemm_element_size(type) == 4)
+        fill_32(b, depth, first, columns, stride, panel);
+    else
+        fill_64(b, depth, first, columns, stride, panel);
+}
+
+bool md_matrix_pack_size(enum md_gemm_type type, size_t depth, size_t columns, size_t *out_size)
+{
+    const struct md_gemm_loops *loops = loops_of(type);
+    size_t width;
+    return md_checked_add(columns, loops->lanes, &width) && md_checked_multiply(width, depth, &width) &&
+           md_checked_multiply(padded(loops, columns) * depth, md_gemm_element_size(type), out_size) &&
+           *out_size <= PTRDIFF_MAX;
+}
+
+void md_matrix_pack_with(const struct md_gemm_loops *loops, enum md_gemm_type type, size_t depth, size_t columns,
+                         const struct md_matrix *b, void *panels, struct md_packed_matrix *out_packed)
+{
+    unsigned char *panel = panels;
+    for (size_t first = 0; first < columns; first += loops->panel_width) {
+        size_t width = least(columns - first, loops->panel_width);
+        size_t stride = padded(loops, width);
+        fill_panel(type, b, depth, first, width, stride, panel);
+        panel += depth * stride * md_gemm_element_size(type);
+    }
+    *out_packed = (struct md_packed_matrix){ type, depth, columns, panels };
+}
+
+void md_matrix_pack(enum md_gemm_type type, size_t depth, size_t columns, const struct md_matrix *b, void *panels,
+                    struct md_packed_matrix *out_packed)
+{
+    md_matrix_pack_with(loops_of(type), type, depth, columns, b, panels, out_packed);
+}
+
+/* ---- products ---- */
+size_t md_gemm_workspace(enum md_gemm_type type, size_t depth)
+{
+    size_t size;
+    return md_checked_multiply(loops_of(type)->panel_width * md_gemm_element_size(type), depth, &size) ? size : 0;
+}
+
+/* Packing pays from a few tiles of rows on; below that B's rows are read where they are, if they are dense. */
+static bool read_in_place(const struct md_gemm_loops *loops, const struct md_gemm *gemm, size_t width)
+{
+    return gemm->b.elements != NULL && gemm->b.column_stride == 1 && gemm->b.row_stride >= 0 &&
+           gemm->rows <= 2 * loops->row_tile && width % loops->lanes == 0;
+}
+
+/* Points the tile at the panel of B that begins at column `first`. */
+static void open_panel(const struct md_gemm_loops *loops, const struct md_gemm *gemm, size_t first, size_t width,
+                       void *workspace, struct md_gemm_tile *tile)
+{
+    size_t size = md_gemm_element_size(gemm->type);
+    tile->b_stride = padded(loops, width);
+    if (gemm->packed != NULL) {
+        /* Every panel before this one is full. */
+        tile->b = (const unsigned char *)gemm->packed->panels + first * gemm->depth * size;
+    } else if (gemm->fill != NULL) {
+        gemm->fill(gemm->fill_source, first, width, tile->b_stride, workspace);
+        tile->b = workspace;
+    } else if (read_in_place(loops, gemm, width)) {
+        tile->b = (const unsigned char *)gemm->b.elements + first * size;
+        tile->b_stride = (size_t)gemm->b.row_stride;
+    } else {
+        fill_panel(gemm->type, &gemm->b, gemm->depth, first, width, tile->b_stride, workspace);
+        tile->b = workspace;
+    }
+}
+
+static const void *advance(const void *elements, size_t count, size_t size)
+{
+    return elements == NULL ? NULL : (const unsigned char *)elements + count * size;
+}
+
+void md_gemm_with(const struct md_gemm_loops *loops, const struct md_gemm *gemm, void *workspace)
+{
+    size_t size = md_gemm_element_size(gemm->type);
+    struct md_gemm_tile tile = {
+        .depth = gemm->depth,
+        .a_row_stride = gemm->a.row_stride,
+        .a_column_stride = gemm->a.column_stride,
+        .c_stride = gemm->c_stride,
+        .finish = gemm->finish,
+    };
+    if (gemm->rows == 0)
+        return;
+    for (size_t first = 0; first < gemm->columns; first += loops->panel_width) {
+        tile.columns = least(gemm->columns - first, loops->panel_width);
+        if (gemm->depth > 0)
+            open_panel(loops, gemm, first, tile.columns, workspace, &tile);
+        tile.finish.column_bias = advance(gemm->finish.column_bias, first, size);
+        for (size_t row = 0; row < gemm->rows; row += loops->row_tile) {
+            tile.rows = least(gemm->rows - row, loops->row_tile);
+            tile.a = gemm->depth == 0 ? NULL : (const unsigned char *)gemm->a.elements +
+                                                   (ptrdiff_t)row * gemm->a.row_stride * (ptrdiff_t)size;
+            tile.c = (unsigned char *)gemm->c + (row * gemm->c_stride + first) * size;
+            tile.finish.row_bias = advance(gemm->finish.row_bias, row, size);
+            loops->run(&tile);
+        }
+    }
+}
+
+void md_gemm(const struct md_gemm *gemm, void *workspace)
+{
+    md_gemm_with(loops_of(gemm->type), gemm, workspace);
+}

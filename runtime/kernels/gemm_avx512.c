@@ -1,0 +1,49 @@
+/* gemm_avx512.c - the matrix product for AVX-512: this file alone is compiled for it. */
+#include "gemm_variant.h"
+
+#include <string.h>
+
+#define MD_TILE_NAME    f32
+#define MD_TILE_TYPE    float
+#define MD_TILE_LANES   16
+#define MD_TILE_ROWS    8
+#define MD_TILE_VECTORS 3
+#include "gemm_tile.h"
+
+#define MD_TILE_NAME    f64
+#define MD_TILE_TYPE    double
+#define MD_TILE_LANES   8
+#define MD_TILE_ROWS    8
+#define MD_TILE_VECTORS 3
+#include "gemm_tile.h"
+
+#define MD_TILE_NAME    i32
+#define MD_TILE_TYPE    uint32_t
+#define MD_TILE_LANES   16
+#define MD_TILE_ROWS    8
+#define MD_TILE_VECTORS 3
+#include "gemm_tile.h"
+
+#define MD_TILE_NAME    i64
+#define MD_TILE_TYPE    uint64_t
+#define MD_TILE_LANES   8
+#define MD_TILE_ROWS    8
+#define MD_TILE_VECTORS 3
+#include "gemm_tile.h"
+
+static bool is_supported(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+}
+
+const struct md_gemm_variant md_gemm_variant_avx512 = {
+    .name = "avx512",
+    .is_supported = is_supported,
+    .loops = {
+        [MD_GEMM_F32] = { 16, 48, 8, f32_run },
+        [MD_GEMM_F64] = { 8, 24, 8, f64_run },
+        [MD_GEMM_I32] = { 16, 48, 8, i32_run },
+        [MD_GEMM_I64] = { 8, 24, 8, i64_run },
+    },
+};

@@ -1,0 +1,126 @@
+/* gemm_tile.h - the element loops of the matrix product for one type; included by the variants, once per type.
+ *
+ * The includer defines MD_TILE_NAME, MD_TILE_TYPE, MD_TILE_LANES (elements of a vector), MD_TILE_ROWS (1..8) and
+ * MD_TILE_VECTORS (1..3); the sums of a tile then stay in registers:
+ *
+ *              b vectors            rows x vectors accumulators, each fed by
+ *     a rows [ r0v0 r0v1 r0v2 ]     sum[r][v] += a[r][k] * b[k][v]
+ *            [ r1v0 ...       ]
+ *
+ * A tile with fewer rows or vectors runs the same operations on each element in the same order. */
+#define MD_TILE_PASTE2(a, b) a##_##b
+#define MD_TILE_PASTE(a, b)  MD_TILE_PASTE2(a, b)
+#define MD_TILE(part)        MD_TILE_PASTE(MD_TILE_NAME, part)
+
+typedef MD_TILE_TYPE MD_TILE(vector)
+    __attribute__((vector_size(MD_TILE_LANES * sizeof(MD_TILE_TYPE)), aligned(sizeof(MD_TILE_TYPE)), may_alias));
+
+/* Rows of sums on their way from registers to C. */
+struct MD_TILE(sums) {
+    MD_TILE_TYPE of[MD_TILE_ROWS][MD_TILE_VECTORS * MD_TILE_LANES];
+};
+
+static void MD_TILE(finish)(const struct md_gemm_tile *tile, const struct MD_TILE(sums) *sums)
+{
+    const MD_TILE_TYPE alpha = (MD_TILE_TYPE)tile->finish.alpha;
+    const MD_TILE_TYPE *column_bias = tile->finish.column_bias;
+    const MD_TILE_TYPE *row_bias = tile->finish.row_bias;
+    const size_t columns = tile->columns;
+    for (size_t r = 0; r < tile->rows; r++) {
+        MD_TILE_TYPE *c = (MD_TILE_TYPE *)tile->c + r * tile->c_stride;
+        MD_TILE_TYPE row[MD_TILE_VECTORS * MD_TILE_LANES];
+        for (size_t j = 0; j < columns; j++)
+            row[j] = sums->of[r][j] * alpha;
+        if (column_bias != NULL)
+            for (size_t j = 0; j < columns; j++)
+                row[j] += column_bias[j];
+        if (row_bias != NULL)
+            for (size_t j = 0; j < columns; j++)
+                row[j] += row_bias[r];
+        if (tile->finish.accumulate)
+            for (size_t j = 0; j < columns; j++)
+                row[j] += c[j];
+        if (tile->finish.activation == MD_GEMM_RELU)
+            for (size_t j = 0; j < columns; j++)
+                row[j] = row[j] <= 0 ? 0 : row[j]; /* NaN stays */
+        memcpy(c, row, columns * sizeof *c);
+    }
+}
+
+/* Inlined with constant rows and vectors, so that every loop but the one over depth disappears. */
+static inline __attribute__((always_inline)) void MD_TILE(multiply)(const struct md_gemm_tile *tile, size_t rows,
+                                                                    size_t vectors)
+{
+    MD_TILE(vector) sum[MD_TILE_ROWS][MD_TILE_VECTORS] = { 0 };
+    const MD_TILE_TYPE *a = tile->a;
+    const MD_TILE_TYPE *b = tile->b;
+    const ptrdiff_t row_stride = tile->a_row_stride;
+    for (size_t k = 0; k < tile->depth; k++, a += tile->a_column_stride, b += tile->b_stride) {
+        MD_TILE(vector) b_row[MD_TILE_VECTORS];
+#pragma GCC unroll 4
+        for (size_t v = 0; v < vectors; v++)
+            b_row[v] = *(const MD_TILE(vector) *)(const void *)(b + v * MD_TILE_LANES);
+#pragma GCC unroll 8
+        for (size_t r = 0; r < rows; r++) {
+            const MD_TILE_TYPE factor = a[(ptrdiff_t)r * row_stride];
+#pragma GCC unroll 4
+            for (size_t v = 0; v < vectors; v++)
+                sum[r][v] += factor * b_row[v];
+        }
+    }
+    struct MD_TILE(sums) sums;
+#pragma GCC unroll 8
+    for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (size_t v = 0; v < vectors; v++)
+            *(MD_TILE(vector) *)(void *)&sums.of[r][v * MD_TILE_LANES] = sum[r][v];
+    MD_TILE(finish)(tile, &sums);
+}
+
+#define MD_TILE_CASE(rows)                                                                                   \
+    case rows:                                                                                               \
+        MD_TILE(multiply)(tile, rows < MD_TILE_ROWS ? rows : MD_TILE_ROWS, vectors);                         \
+        break;
+
+static inline __attribute__((always_inline)) void MD_TILE(dispatch)(const struct md_gemm_tile *tile, size_t vectors)
+{
+    switch (tile->rows) {
+        MD_TILE_CASE(1)
+        MD_TILE_CASE(2)
+        MD_TILE_CASE(3)
+        MD_TILE_CASE(4)
+#if MD_TILE_ROWS > 4
+        MD_TILE_CASE(5)
+        MD_TILE_CASE(6)
+#endif
+#if MD_TILE_ROWS > 6
+        MD_TILE_CASE(7)
+        MD_TILE_CASE(8)
+#endif
+    default:
+        break;
+    }
+}
+
+static void MD_TILE(run)(const struct md_gemm_tile *tile)
+{
+    const size_t vectors = (tile->columns + MD_TILE_LANES - 1) / MD_TILE_LANES;
+    if (vectors <= 1)
+        MD_TILE(dispatch)(tile, 1);
+#if MD_TILE_VECTORS > 2
+    else if (vectors == 2)
+        MD_TILE(dispatch)(tile, 2);
+#endif
+    else
+        MD_TILE(dispatch)(tile, MD_TILE_VECTORS);
+}
+
+#undef MD_TILE_CASE
+#undef MD_TILE
+#undef MD_TILE_PASTE
+#undef MD_TILE_PASTE2
+#undef MD_TILE_NAME
+#undef MD_TILE_TYPE
+#undef MD_TILE_LANES
+#undef MD_TILE_ROWS
+#undef MD_TILE_VECTORS

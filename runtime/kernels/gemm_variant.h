@@ -1,0 +1,47 @@
+/* gemm_variant.h - what an instruction-set variant of the matrix product offers. Private to kernels/ and its test. */
+#ifndef MD_GEMM_VARIANT_H
+#define MD_GEMM_VARIANT_H
+
+#include "gemm.h"
+
+enum { MD_GEMM_TYPES = 4 };
+
+/* One tile: `rows` <= row_tile rows of A against a panel of `columns` <= panel_width columns. */
+struct md_gemm_tile {
+    size_t rows, columns, depth;
+    const void *a;
+    ptrdiff_t a_row_stride, a_column_stride;
+    const void *b;   /* readable up to the next multiple of `lanes` columns in every row */
+    size_t b_stride; /* elements */
+    void *c;
+    size_t c_stride;
+    struct md_gemm_finish finish; /* biases begin at this tile */
+};
+
+struct md_gemm_loops {
+    size_t lanes;       /* elements of a vector: panels are padded to a multiple of it */
+    size_t panel_width; /* columns of a full panel */
+    size_t row_tile;
+    void (*run)(const struct md_gemm_tile *tile);
+};
+
+struct md_gemm_variant {
+    const char *name;
+    bool (*is_supported)(void);
+    struct md_gemm_loops loops[MD_GEMM_TYPES];
+};
+
+/* Variant `index`, the fastest first; NULL after the last one, which is portable and always supported. */
+const struct md_gemm_variant *md_gemm_variant_at(size_t index);
+/* The same product with loops of the caller's choice; packed matrices must come from md_matrix_pack_with these. */
+void md_gemm_with(const struct md_gemm_loops *loops, const struct md_gemm *gemm, void *workspace);
+void md_matrix_pack_with(const struct md_gemm_loops *loops, enum md_gemm_type type, size_t depth, size_t columns,
+                         const struct md_matrix *b, void *panels, struct md_packed_matrix *out_packed);
+
+extern const struct md_gemm_variant md_gemm_variant_portable;
+#if defined(__x86_64__)
+extern const struct md_gemm_variant md_gemm_variant_avx2;
+extern const struct md_gemm_variant md_gemm_variant_avx512;
+#endif
+
+#endif

@@ -1,0 +1,50 @@
+/* gemm_operand.c - see gemm_operand.h. */
+#include "gemm_operand.h"
+
+#include "arena.h"
+
+bool md_gemm_type_of(enum md_datatype datatype, enum md_gemm_type *out_type)
+{
+    switch (datatype) {
+    case MD_FP32:
+        *out_type = MD_GEMM_F32;
+        return true;
+    case MD_FP64:
+        *out_type = MD_GEMM_F64;
+        return true;
+    case MD_INT32:
+    case MD_UINT32:
+        *out_type = MD_GEMM_I32;
+        return true;
+    case MD_INT64:
+    case MD_UINT64:
+        *out_type = MD_GEMM_I64;
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum md_code md_pack_weight(const struct md_configuration *configuration, const struct md_tensor *tensor,
+                            size_t offset, size_t depth, size_t columns, ptrdiff_t row_stride,
+                            ptrdiff_t column_stride, const struct md_packed_matrix **out_packed)
+{
+    enum md_gemm_type type;
+    size_t size;
+    if (tensor == NULL || tensor->count == 0 || depth == 0 || columns == 0 ||
+        !md_gemm_type_of(tensor->datatype, &type) || !md_matrix_pack_size(type, depth, columns, &size))
+        return MD_OK;
+    struct md_packed_matrix *packed = md_arena_allocate(configuration->arena, sizeof *packed);
+    void *panels = md_arena_allocate(configuration->arena, size);
+    if (packed == NULL || panels == NULL)
+        return md_fail_memory(configuration->error, "packed weights");
+    struct md_matrix b = { md_element_at(tensor, offset), row_stride, column_stride };
+    md_matrix_pack(type, depth, columns, &b, panels, packed);
+    *out_packed = packed;
+    return MD_OK;
+}
+
+const struct md_tensor *md_constant_input(const struct md_configuration *configuration, size_t index)
+{
+    return index < configuration->input_count ? configuration->constants[index] : NULL;
+}

@@ -1,0 +1,42 @@
+/* loaded_version.h - one loaded model version as the pool sees it; of this folder only. */
+#ifndef MD_LOADED_VERSION_H
+#define MD_LOADED_VERSION_H
+
+#include "allocator.h"
+#include "mutex.h"
+#include "pool.h"
+
+struct md_loaded_version {
+    struct md_counting_allocator counting; /* of everything below; its parent is the pool's allocator */
+    struct md_pool *pool;
+    char *model;                           /* immutable after create, as are the next four */
+    uint64_t number;
+    struct md_session *session;
+    struct md_task *task;                  /* NULL: tensors only */
+    size_t mapped_bytes;                   /* of the model's files */
+    struct {                               /* touch only with synced.lock held; lock order: after the pool's */
+        struct md_mutex lock;
+        struct md_run **free_runs;
+        size_t free_count;
+        size_t run_count;                  /* that exist; free_runs has room for all of them */
+        size_t capacity;
+    } synced;
+    /* Of pool.c, touch only with the pool's lock held: */
+    struct md_loaded_version *next;
+    size_t references;                     /* pins, and one while it is visible */
+    uint64_t serial;                       /* of this load; never used again */
+};
+
+/* Imports, checks and plans; no warm-up. Errors: see md_pool_load. */
+MD_NODISCARD enum md_code md_loaded_version_create(struct md_pool *pool, const struct md_allocator *allocator,
+                                                   const char *model, uint64_t number, const char *directory,
+                                                   struct md_loaded_version **out_version, struct md_error *error);
+/* Gives back everything but the struct itself, which others may still find in a list. No run may be out. */
+void md_loaded_version_empty(struct md_loaded_version *version);
+void md_loaded_version_destroy(struct md_loaded_version *version); /* emptied or not; NULL is allowed */
+
+/* Runs the version once (warm_up.c). Errors: those of the task on a short text. Without a task, inputs made up of
+ * zeros may well be refused by the model: that is no error. */
+MD_NODISCARD enum md_code md_loaded_version_warm_up(struct md_loaded_version *version, struct md_error *error);
+
+#endif

@@ -1,0 +1,111 @@
+/* session.c - from a model to a session; see session.h. */
+#include "executor.h"
+
+#include "allocator.h"
+#include "pass.h"
+
+#include <string.h>
+
+static enum md_code make_signatures(struct md_model *model, const int32_t *values, size_t count,
+                                    struct md_signature **out_signatures, struct md_error *error)
+{
+    struct md_signature *signatures = md_arena_allocate_zeroed(&model->arena, count, sizeof *signatures);
+    if (signatures == NULL)
+        return md_fail_memory(error, "signatures");
+    for (size_t i = 0; i < count; i++) {
+        const struct md_graph_value *value = &model->graph->values[values[i]];
+        signatures[i] = (struct md_signature){
+            .name = value->name,
+            .datatype = value->type.datatype,
+            .is_tensor = value->type.kind == MD_TYPE_TENSOR && !value->type.optional,
+            .has_shape = value->type.has_shape,
+            .shape = value->type.shape,
+        };
+    }
+    *out_signatures = signatures;
+    return MD_OK;
+}
+
+static enum md_code build(struct md_session *session, const char *disabled_passes, struct md_error *error)
+{
+    struct md_model *model = session->model;
+    const struct md_graph *graph = model->graph;
+    MD_TRY(md_passes_apply(model, disabled_passes, error));
+    MD_TRY(md_program_create(model, graph, &session->program_count, &session->program, error));
+    session->input_count = graph->input_count;
+    session->output_count = graph->output_count;
+    MD_TRY(make_signatures(model, graph->inputs, graph->input_count, &session->inputs, error));
+    return make_signatures(model, graph->outputs, graph->output_count, &session->outputs, error);
+}
+
+enum md_code md_session_create(const struct md_allocator *allocator, struct md_model *model,
+                               const struct md_session_options *options, struct md_session **out_session,
+                               struct md_error *error)
+{
+    struct md_session *session = md_allocate_zeroed(allocator, 1, sizeof *session);
+    if (session == NULL) {
+        md_model_destroy(model);
+        return md_fail_memory(error, "session");
+    }
+    session->allocator = allocator;
+    session->model = model;
+    session->max_run_bytes = options != NULL && options->max_run_bytes > 0 ? options->max_run_bytes : (size_t)8 << 30;
+    enum md_code code = build(session, options != NULL ? options->disabled_passes : NULL, error);
+    if (code != MD_OK) {
+        md_session_destroy(session);
+        return code;
+    }
+    *out_session = session;
+    return MD_OK;
+}
+
+void md_session_destroy(struct md_session *session)
+{
+    if (session == NULL)
+        return;
+    md_model_destroy(session->model);
+    md_release(session->allocator, session);
+}
+
+size_t md_session_input_count(const struct md_session *session)
+{
+    return session->input_count;
+}
+
+size_t md_session_output_count(const struct md_session *session)
+{
+    return session->output_count;
+}
+
+const struct md_signature *md_session_input(const struct md_session *session, size_t index)
+{
+    return &session->inputs[index];
+}
+
+const struct md_signature *md_session_output(const struct md_session *session, size_t index)
+{
+    return &session->outputs[index];
+}
+
+static int find_signature(const struct md_signature *signatures, size_t count, struct md_span name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (md_span_equal(md_span_of(signatures[i].name), name))
+            return (int)i;
+    return -1;
+}
+
+int md_session_find_input(const struct md_session *session, struct md_span name)
+{
+    return find_signature(session->inputs, session->input_count, name);
+}
+
+int md_session_find_output(const struct md_session *session, struct md_span name)
+{
+    return find_signature(session->outputs, session->output_count, name);
+}
+
+const struct md_model *md_session_model(const struct md_session *session)
+{
+    return session->model;
+}

@@ -1,0 +1,246 @@
+/* text_batch.c - texts into tensors and through the session; see task_internal.h.
+ *
+ * Rows are sorted by length before they are cut into batches, so that rows of one batch need little padding;
+ * the answers come in the order of the texts all the same. */
+#include "task_internal.h"
+
+#include "allocator.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_BATCH_ROWS = 32,
+    MAX_BATCH_TOKENS = 16384,    /* of a batch, padding included; one row may have more */
+    KEPT_TEXT_BYTES = 1024 * 1024 /* an encoding that has seen a longer text is not kept */
+};
+
+/* ---- encodings that are used again ---- */
+
+static struct md_encoding *take_encoding(const struct md_task *constant_task)
+{
+    struct md_task *task = (struct md_task *)(uintptr_t)constant_task; /* only `synced` is written */
+    struct md_encoding *encoding = NULL;
+    md_mutex_lock(&task->synced.lock);
+    if (task->synced.free_count > 0)
+        encoding = task->synced.free_encodings[--task->synced.free_count];
+    md_mutex_unlock(&task->synced.lock);
+    if (encoding != NULL)
+        return encoding;
+    encoding = md_allocate(task->allocator, sizeof *encoding);
+    if (encoding != NULL)
+        md_encoding_init(encoding, task->allocator);
+    return encoding;
+}
+
+static void return_encoding(const struct md_task *constant_task, struct md_encoding *encoding, bool keep)
+{
+    struct md_task *task = (struct md_task *)(uintptr_t)constant_task; /* only `synced` is written */
+    md_mutex_lock(&task->synced.lock);
+    if (keep && task->synced.free_count < MD_KEPT_ENCODINGS) {
+        task->synced.free_encodings[task->synced.free_count++] = encoding;
+        encoding = NULL;
+    }
+    md_mutex_unlock(&task->synced.lock);
+    if (encoding == NULL)
+        return;
+    md_encoding_cleanup(encoding);
+    md_release(task->allocator, encoding);
+}
+
+/* ---- texts into rows ---- */
+
+static bool has_own_token(const struct md_encoding *encoding)
+{
+    for (size_t i = 0; i < encoding->count; i++)
+        if (encoding->special[i] == 0)
+            return true;
+    return false;
+}
+
+static enum md_code check_encoding(const struct md_task *task, const struct md_text_request *request, size_t index,
+                                   const struct md_encoding *encoding, struct md_error *error)
+{
+    if (!has_own_token(encoding))
+        return md_fail(error, MD_INVALID_ARGUMENT, "text %zu has no token (only spaces or unknown characters)",
+                       index);
+    if (!encoding->truncated || !request->options->refuse_long_texts)
+        return MD_OK;
+    if (task->max_tokens == 0)
+        return md_fail(error, MD_INVALID_ARGUMENT, "text %zu has more tokens than tokenizer.json allows", index);
+    return md_fail(error, MD_INVALID_ARGUMENT, "text %zu has more than %zu tokens", index, task->max_tokens);
+}
+
+static enum md_code encode_row(const struct md_task *task, const struct md_text_request *request, size_t index,
+                               struct md_encoding *encoding, struct md_text_row *row, struct md_text_answer *answer,
+                               struct md_error *error)
+{
+    struct md_span none = { NULL, 0 };
+    enum md_code code = md_tokenizer_encode(task->tokenizer, request->texts[index],
+                                            request->pairs == NULL ? none : request->pairs[index], task->max_tokens,
+                                            encoding, error);
+    if (code != MD_OK)
+        return code == MD_INVALID_ARGUMENT ? md_fail_prefix(error, code, "text %zu", index) : code;
+    MD_TRY(check_encoding(task, request, index, encoding, error));
+    size_t bytes = encoding->count * sizeof *row->ids;
+    *row = (struct md_text_row){ index, encoding->count, md_arena_allocate(request->arena, bytes),
+                                 md_arena_allocate(request->arena, bytes) };
+    if (row->ids == NULL || row->type_ids == NULL)
+        return md_fail_memory(error, "tokens of a text");
+    memcpy(row->ids, encoding->ids, bytes);
+    memcpy(row->type_ids, encoding->type_ids, bytes);
+    answer->token_count = (uint32_t)encoding->count;
+    answer->truncated = encoding->truncated;
+    return MD_OK;
+}
+
+enum md_code md_text_batch_encode(const struct md_task *task, const struct md_text_request *request,
+                                  struct md_text_row *rows, struct md_text_answer *answers, struct md_error *error)
+{
+    struct md_encoding *encoding = take_encoding(task);
+    if (encoding == NULL)
+        return md_fail_memory(error, "encoding");
+    enum md_code code = MD_OK;
+    bool keep = true;
+    for (size_t i = 0; i < request->count && code == MD_OK; i++) {
+        code = encode_row(task, request, i, encoding, &rows[i], &answers[i], error);
+        keep = keep && request->texts[i].size <= KEPT_TEXT_BYTES &&
+               (request->pairs == NULL || request->pairs[i].size <= KEPT_TEXT_BYTES);
+    }
+    return_encoding(task, encoding, keep);
+    return code;
+}
+
+/* ---- rows into batches ---- */
+
+/* The longest first, so that the largest memory is asked for once. */
+static int compare_rows(const void *left, const void *right)
+{
+    const struct md_text_row *a = *(const struct md_text_row *const *)left;
+    const struct md_text_row *b = *(const struct md_text_row *const *)right;
+    if (a->count != b->count)
+        return a->count > b->count ? -1 : 1;
+    return (a->index > b->index) - (a->index < b->index);
+}
+
+/* What one batch looks like: `filled` rows of texts, then copies of the first up to `rows`. */
+struct batch {
+    const struct md_text_row *const *texts;
+    size_t filled;
+    size_t rows;
+    size_t tokens;
+};
+
+static struct batch make_batch(const struct md_task *task, const struct md_text_row *const *order, size_t left)
+{
+    struct batch batch = { .texts = order, .tokens = order[0]->count };
+    if (task->fixed_tokens > 0)
+        batch.tokens = (size_t)task->fixed_tokens;
+    size_t most = MAX_BATCH_TOKENS / batch.tokens;
+    if (most > MAX_BATCH_ROWS)
+        most = MAX_BATCH_ROWS;
+    if (most == 0)
+        most = 1;
+    if (task->fixed_rows > 0)
+        most = (size_t)task->fixed_rows;
+    batch.filled = left < most ? left : most;
+    batch.rows = task->fixed_rows > 0 ? most : batch.filled;
+    return batch;
+}
+
+static int32_t feature_of(const struct md_task *task, enum md_text_feature feature, const struct md_text_row *row,
+                          size_t column)
+{
+    bool padding = column >= row->count;
+    switch (feature) {
+    case MD_FEATURE_IDS:
+        return padding ? task->pad_id : row->ids[column];
+    case MD_FEATURE_MASK:
+        return padding ? 0 : 1;
+    case MD_FEATURE_TYPES:
+        return padding ? 0 : row->type_ids[column];
+    case MD_FEATURE_POSITIONS:
+        return (int32_t)column;
+    case MD_FEATURE_COUNT:
+        break;
+    }
+    return 0;
+}
+
+static void fill_tensor(const struct md_task *task, struct md_text_input input, const struct batch *batch,
+                        struct md_tensor *tensor)
+{
+    for (size_t r = 0; r < batch->rows; r++) {
+        const struct md_text_row *row = batch->texts[r < batch->filled ? r : 0];
+        for (size_t column = 0; column < batch->tokens; column++) {
+            int32_t value = feature_of(task, input.feature, row, column);
+            if (input.is_int32)
+                md_elements(int32_t, tensor)[r * batch->tokens + column] = value;
+            else
+                md_elements(int64_t, tensor)[r * batch->tokens + column] = value;
+        }
+    }
+}
+
+static enum md_code set_inputs(const struct md_task *task, const struct batch *batch, struct md_arena *arena,
+                               struct md_run *run, struct md_error *error)
+{
+    struct md_shape shape = { .rank = 2, .dims = { (int64_t)batch->rows, (int64_t)batch->tokens } };
+    for (size_t i = 0; i < md_session_input_count(task->session); i++) {
+        struct md_text_input input = task->inputs[i];
+        struct md_tensor tensor;
+        MD_TRY(md_tensor_describe(input.is_int32 ? MD_INT32 : MD_INT64, &shape, NULL, &tensor, error));
+        tensor.bytes = md_arena_allocate(arena, md_tensor_size(&tensor));
+        if (tensor.bytes == NULL)
+            return md_fail_memory(error, "inputs of a batch");
+        fill_tensor(task, input, batch, &tensor);
+        MD_TRY(md_run_set_input_tensor(run, i, &tensor, error));
+    }
+    return MD_OK;
+}
+
+static enum md_code run_batch(const struct md_task *task, const struct md_text_request *request,
+                              const struct batch *batch, struct md_arena *inputs, struct md_run *run,
+                              struct md_text_answer *answers, struct md_error *error)
+{
+    MD_TRY(set_inputs(task, batch, inputs, run, error));
+    MD_TRY(md_run_execute(run, error));
+    const struct md_value *output = md_run_output(run, task->output);
+    const struct md_signature *signature = md_session_output(task->session, task->output);
+    char text[MD_SHAPE_TEXT_SIZE];
+    if (output == NULL || output->kind != MD_VALUE_TENSOR)
+        return md_fail(error, MD_INTERNAL, "output \"%s\" is no tensor", signature->name);
+    const struct md_shape *shape = &output->tensor.shape;
+    if (shape->rank < 1 || shape->dims[0] != (int64_t)batch->rows)
+        return md_fail(error, MD_INTERNAL, "output \"%s\" has shape %s for a batch of %zu texts", signature->name,
+                       md_shape_text(shape, text, sizeof text), batch->rows);
+    return task->kind->read_answers(task, &output->tensor, batch->texts, batch->filled, request->options,
+                                    request->arena, answers, error);
+}
+
+enum md_code md_text_batch_run(const struct md_task *task, const struct md_text_request *request,
+                               struct md_text_row *rows, struct md_run *run, struct md_text_answer *answers,
+                               struct md_error *error)
+{
+    const struct md_text_row **order = md_arena_allocate_zeroed(request->arena, request->count, sizeof *order);
+    if (order == NULL)
+        return md_fail_memory(error, "order of the texts");
+    for (size_t i = 0; i < request->count; i++)
+        order[i] = &rows[i];
+    qsort(order, request->count, sizeof *order, compare_rows);
+    for (size_t i = 0; i < md_session_output_count(task->session); i++)
+        md_run_want_output(run, i, i == task->output);
+    struct md_arena inputs; /* of one batch at a time */
+    md_arena_init(&inputs, task->allocator, 0);
+    enum md_code code = MD_OK;
+    for (size_t done = 0; done < request->count && code == MD_OK;) {
+        struct batch batch = make_batch(task, order + done, request->count - done);
+        code = run_batch(task, request, &batch, &inputs, run, answers, error);
+        done += batch.filled;
+        md_arena_reset(&inputs);
+    }
+    md_arena_cleanup(&inputs);
+    for (size_t i = 0; i < md_session_output_count(task->session); i++)
+        md_run_want_output(run, i, true); /* as it was: the next user of the run may want tensors */
+    return code;
+}

@@ -1,0 +1,512 @@
+/* normalizer.c - see normalizer.h. */
+#include "normalizer.h"
+
+#include "allocator.h"
+#include "byte_alphabet.h"
+#include "json_value.h"
+#include "regex.h"
+#include "unicode.h"
+#include "working_memory.h"
+
+#include <string.h>
+
+/* How one kind of step works. `ascii`, if any, is the same for text that is all ASCII, in place and shorter at most. */
+struct md_normalizer_kind {
+    const char *type;
+    enum md_code (*read)(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
+                         struct md_error *error); /* adds the steps; NULL: never named in a file */
+    enum md_code (*apply)(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                          struct md_working_memory *working, struct md_error *error);
+    void (*ascii)(struct md_text_buffer *text);
+};
+
+enum step_kind {
+    BERT, BYTE_LEVEL, CLEAN_TEXT, LOWERCASE, NFC, NFD, NFKC, NFKD, NMT, PREPEND, REPLACE, SEQUENCE, SPACE_CJK, STRIP,
+    STRIP_ACCENTS, STRIP_NONSPACING, KIND_COUNT
+};
+static const struct md_normalizer_kind kinds[KIND_COUNT];
+
+static enum md_code add_step(struct md_normalizer *normalizer, enum step_kind kind,
+                             const struct md_json_value *json, struct md_normalizer_step **out_step,
+                             struct md_error *error)
+{
+    if (normalizer->count == MD_MAX_STEPS)
+        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "more than %d normalization steps", MD_MAX_STEPS);
+    struct md_normalizer_step *step = &normalizer->steps[normalizer->count++];
+    *step = (struct md_normalizer_step){ .kind = &kinds[kind] };
+    if (out_step != NULL)
+        *out_step = step;
+    return MD_OK;
+}
+
+/* ---- changing text ---- */
+
+typedef bool (*keep_fn)(uint32_t code_point);
+
+static void keep_only(struct md_text_edit *edit, keep_fn keep)
+{
+    while (edit->at < edit->in.size) {
+        uint32_t code_point;
+        size_t length = md_utf8_decode(edit->in.bytes + edit->at, &code_point);
+        if (keep(code_point))
+            md_text_edit_copy(edit, length);
+        else
+            md_text_edit_skip(edit, length);
+        if (edit->out->failed)
+            return;
+    }
+}
+
+static bool is_not_mark(uint32_t code_point)
+{
+    return !md_is_mark(code_point);
+}
+
+static bool is_not_nonspacing(uint32_t code_point)
+{
+    return !md_is_nonspacing_mark(code_point);
+}
+
+static enum md_code apply_strip_accents(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                                        struct md_working_memory *working, struct md_error *error)
+{
+    (void)step, (void)working, (void)error;
+    keep_only(edit, is_not_mark);
+    return MD_OK;
+}
+
+static enum md_code apply_strip_nonspacing(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                                           struct md_working_memory *working, struct md_error *error)
+{
+    (void)step, (void)working, (void)error;
+    keep_only(edit, is_not_nonspacing);
+    return MD_OK;
+}
+
+static void ascii_same(struct md_text_buffer *text)
+{
+    (void)text;
+}
+
+/* BERT's cleaning: controls go, white space becomes ' '. */
+static enum md_code apply_clean_text(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                                     struct md_working_memory *working, struct md_error *error)
+{
+    (void)step, (void)working, (void)error;
+    while (edit->at < edit->in.size && !edit->out->failed) {
+        uint32_t code_point;
+        size_t length = md_utf8_decode(edit->in.bytes + edit->at, &code_point);
+        if (code_point == 0xFFFD || md_is_control(code_point))
+            md_text_edit_skip(edit, length);
+        else if (md_is_space(code_point))
+            md_text_edit_replace(edit, ' ');
+        else
+            md_text_edit_copy(edit, length);
+    }
+    return MD_OK;
+}
+
+static void ascii_clean_text(struct md_text_buffer *text)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < text->size; i++) {
+        unsigned char byte = (unsigned char)text->bytes[i];
+        if (byte < ' ' || byte == 0x7F) {
+            if (byte != '\t' && byte != '\n' && byte != '\r')
+                continue;
+            byte = ' ';
+        }
+        text->bytes[kept] = (char)byte;
+        text->origins[kept++] = text->origins[i];
+    }
+    text->size = kept;
+}
+
+static enum md_code apply_space_cjk(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                                    struct md_working_memory *working, struct md_error *error)
+{
+    (void)step, (void)working, (void)error;
+    while (edit->at < edit->in.size && !edit->out->failed) {
+        uint32_t code_point;
+        size_t length = md_utf8_decode(edit->in.bytes + edit->at, &code_point);
+        if (!md_is_cjk_ideograph(code_point)) {
+            md_text_edit_copy(edit, length);
+            continue;
+        }
+        md_text_edit_replace(edit, ' ');
+        md_text_edit_add(edit, code_point);
+        md_text_edit_add(edit, ' ');
+    }
+    return MD_OK;
+}
+
+static enum md_code apply_lowercase(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                                    struct md_working_memory *working, struct md_error *error)
+{
+    (void)step, (void)working, (void)error;
+    while (edit->at < edit->in.size && !edit->out->failed) {
+        uint32_t code_point;
+        uint32_t lower[2];
+        (void)md_utf8_decode(edit->in.bytes + edit->at, &code_point); /* replace knows the length */
+        size_t count = md_lowercase(code_point, lower);
+        md_text_edit_replace(edit, lower[0]);
+        if (count > 1)
+            md_text_edit_add(edit, lower[1]);
+    }
+    return MD_OK;
+}
+
+static void ascii_lowercase(struct md_text_buffer *text)
+{
+    for (size_t i = 0; i < text->size; i++)
+        if (text->bytes[i] >= 'A' && text->bytes[i] <= 'Z')
+            text->bytes[i] = (char)(text->bytes[i] + 32);
+}
+
+static bool nmt_removes(uint32_t c)
+{
+    return (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+}
+
+static bool nmt_blanks(uint32_t c)
+{
+    return c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
+           c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+}
+
+static enum md_code apply_nmt(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                              struct md_working_memory *working, struct md_error *error)
+{
+    (void)step, (void)working, (void)error;
+    while (edit->at < edit->in.size && !edit->out->failed) {
+        uint32_t code_point;
+        size_t length = md_utf8_decode(edit->in.bytes + edit->at, &code_point);
+        if (nmt_removes(code_point))
+            md_text_edit_skip(edit, length);
+        else if (nmt_blanks(code_point))
+            md_text_edit_replace(edit, ' ');
+        else
+            md_text_edit_copy(edit, length);
+    }
+    return MD_OK;
+}
+
+static enum md_code apply_byte_level(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                                     struct md_working_memory *working, struct md_error *error)
+{
+    (void)step, (void)working, (void)error;
+    md_text_edit_bytes(edit);
+    return MD_OK;
+}
+
+static enum md_code apply_strip(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                                struct md_working_memory *working, struct md_error *error)
+{
+    (void)working, (void)error;
+    size_t start = 0;
+    size_t end = edit->in.size;
+    uint32_t code_point;
+    while (step->left && start < end) {
+        size_t length = md_utf8_decode(edit->in.bytes + start, &code_point);
+        if (!md_is_space(code_point))
+            break;
+        start += length;
+    }
+    while (step->right && end > start) {
+        size_t length = md_utf8_decode_last(edit->in.bytes, end, &code_point);
+        if (!md_is_space(code_point))
+            break;
+        end -= length;
+    }
+    md_text_edit_skip(edit, start);
+    md_text_edit_copy(edit, end - start);
+    return MD_OK;
+}
+
+static enum md_code apply_prepend(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                                  struct md_working_memory *working, struct md_error *error)
+{
+    (void)working, (void)error;
+    if (edit->in.size == 0)
+        return MD_OK;
+    md_text_edit_insert(edit, step->content, step->content_size, edit->in.origins[0]);
+    md_text_edit_copy(edit, edit->in.size);
+    return MD_OK;
+}
+
+/* The content has the origin of the last character of what it stands for. */
+static void replace_match(const struct md_normalizer_step *step, struct md_text_edit *edit, size_t start, size_t end)
+{
+    md_text_edit_copy(edit, start - edit->at);
+    md_text_edit_skip(edit, end - start);
+    struct md_origin origin = { edit->in.start, edit->in.start };
+    if (end > 0)
+        origin = edit->in.origins[end - 1];
+    md_text_edit_insert(edit, step->content, step->content_size, origin);
+}
+
+static enum md_code apply_replace(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                                  struct md_working_memory *working, struct md_error *error)
+{
+    struct md_span text = { edit->in.bytes, edit->in.size };
+    size_t previous_end = SIZE_MAX;
+    while (text.size > 0 && !edit->out->failed) {
+        size_t start;
+        size_t end;
+        if (step->regex != NULL) {
+            bool found;
+            MD_TRY(md_regex_next(step->regex, text, edit->at, previous_end, &working->match, &found, &start, &end,
+                                 error));
+            if (!found)
+                break;
+        } else {
+            const char *match = memmem(text.bytes + edit->at, text.size - edit->at, step->pattern, step->pattern_size);
+            if (match == NULL)
+                break;
+            start = (size_t)(match - text.bytes);
+            end = start + step->pattern_size;
+        }
+        replace_match(step, edit, start, end);
+        previous_end = end;
+    }
+    if (!edit->out->failed)
+        md_text_edit_copy(edit, edit->in.size - edit->at);
+    return MD_OK;
+}
+
+/* ---- reading ---- */
+
+static enum md_code read_any(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
+                             struct md_error *error);
+
+#define READ_PLAIN(name, kind)                                                                               \
+    static enum md_code read_##name(struct md_normalizer *normalizer, const struct md_json_value *json,      \
+                                    size_t nesting, struct md_error *error)                                  \
+    {                                                                                                        \
+        (void)nesting;                                                                                       \
+        return add_step(normalizer, kind, json, NULL, error);                                                \
+    }
+READ_PLAIN(byte_level, BYTE_LEVEL)
+READ_PLAIN(lowercase, LOWERCASE)
+READ_PLAIN(nmt, NMT)
+READ_PLAIN(strip_accents, STRIP_ACCENTS)
+#undef READ_PLAIN
+
+static enum md_code add_form(struct md_normalizer *normalizer, const struct md_json_value *json, enum step_kind kind,
+                             struct md_error *error)
+{
+    struct md_normalizer_step *step = NULL;
+    MD_TRY(add_step(normalizer, kind, json, &step, error));
+    step->compose = kind == NFC || kind == NFKC;
+    step->compatibility = kind == NFKC || kind == NFKD;
+    return MD_OK;
+}
+
+#define READ_FORM(name, kind)                                                                                \
+    static enum md_code read_##name(struct md_normalizer *normalizer, const struct md_json_value *json,      \
+                                    size_t nesting, struct md_error *error)                                  \
+    {                                                                                                        \
+        (void)nesting;                                                                                       \
+        return add_form(normalizer, json, kind, error);                                                      \
+    }
+READ_FORM(nfc, NFC)
+READ_FORM(nfd, NFD)
+READ_FORM(nfkc, NFKC)
+READ_FORM(nfkd, NFKD)
+#undef READ_FORM
+
+static enum md_code read_bert(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
+                              struct md_error *error)
+{
+    (void)nesting;
+    bool clean_text;
+    bool cjk;
+    bool lowercase;
+    bool strip_accents;
+    MD_TRY(md_json_optional_bool(json, "clean_text", true, &clean_text, error));
+    MD_TRY(md_json_optional_bool(json, "handle_chinese_chars", true, &cjk, error));
+    MD_TRY(md_json_optional_bool(json, "lowercase", true, &lowercase, error));
+    MD_TRY(md_json_optional_bool(json, "strip_accents", lowercase, &strip_accents, error));
+    if (clean_text)
+        MD_TRY(add_step(normalizer, CLEAN_TEXT, json, NULL, error));
+    if (cjk)
+        MD_TRY(add_step(normalizer, SPACE_CJK, json, NULL, error));
+    if (strip_accents) {
+        MD_TRY(add_form(normalizer, json, NFD, error));
+        MD_TRY(add_step(normalizer, STRIP_NONSPACING, json, NULL, error));
+    }
+    return lowercase ? add_step(normalizer, LOWERCASE, json, NULL, error) : MD_OK;
+}
+
+static enum md_code read_strip(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
+                               struct md_error *error)
+{
+    (void)nesting;
+    struct md_normalizer_step *step = NULL;
+    MD_TRY(add_step(normalizer, STRIP, json, &step, error));
+    MD_TRY(md_json_optional_bool(json, "strip_left", true, &step->left, error));
+    return md_json_optional_bool(json, "strip_right", true, &step->right, error);
+}
+
+static enum md_code copy_text(const struct md_allocator *allocator, struct md_span text, char **out_copy,
+                              size_t *out_size, struct md_error *error)
+{
+    char *copy = md_allocate(allocator, text.size);
+    if (copy == NULL)
+        return md_fail_memory(error, "normalizer");
+    if (text.size > 0)
+        memcpy(copy, text.bytes, text.size);
+    *out_copy = copy;
+    *out_size = text.size;
+    return MD_OK;
+}
+
+static enum md_code read_prepend(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
+                                 struct md_error *error)
+{
+    (void)nesting;
+    struct md_normalizer_step *step = NULL;
+    struct md_span text;
+    struct md_json_value prepend = md_json_member(json, "prepend");
+    MD_TRY(md_json_string(&prepend, &text, error));
+    MD_TRY(add_step(normalizer, PREPEND, json, &step, error));
+    return copy_text(normalizer->allocator, text, &step->content, &step->content_size, error);
+}
+
+static enum md_code read_replace(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
+                                 struct md_error *error)
+{
+    (void)nesting;
+    struct md_normalizer_step *step = NULL;
+    struct md_span content;
+    struct md_json_value member = md_json_member(json, "content");
+    MD_TRY(md_json_string(&member, &content, error));
+    MD_TRY(add_step(normalizer, REPLACE, json, &step, error));
+    MD_TRY(copy_text(normalizer->allocator, content, &step->content, &step->content_size, error));
+    struct md_json_value pattern = md_json_member(json, "pattern");
+    struct md_span text;
+    bool is_regex;
+    MD_TRY(md_json_pattern(&pattern, &text, &is_regex, error));
+    if (!is_regex)
+        return copy_text(normalizer->allocator, text, &step->pattern, &step->pattern_size, error);
+    enum md_code code = md_regex_create(normalizer->allocator, text, &step->regex, error);
+    return code == MD_INVALID_ARGUMENT ? md_json_prefix(&pattern, error, code) : code;
+}
+
+static enum md_code read_sequence(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
+                                  struct md_error *error)
+{
+    struct md_json_value list = md_json_member(json, "normalizers");
+    MD_TRY(md_json_expect(&list, JSON_ARRAY, error));
+    for (size_t i = 0; i < json_array_size(list.json); i++) {
+        struct md_json_value item = md_json_element(&list, i);
+        MD_TRY(read_any(normalizer, &item, nesting + 1, error));
+    }
+    return MD_OK;
+}
+
+static const struct md_normalizer_kind kinds[KIND_COUNT] = {
+    /*                    type                read                apply                   ASCII in place */
+    [BERT]            = { "BertNormalizer",   read_bert,          NULL,                   NULL },
+    [BYTE_LEVEL]      = { "ByteLevel",        read_byte_level,    apply_byte_level,       NULL },
+    [CLEAN_TEXT]      = { "",                 NULL,               apply_clean_text,       ascii_clean_text },
+    [LOWERCASE]       = { "Lowercase",        read_lowercase,     apply_lowercase,        ascii_lowercase },
+    [NFC]             = { "NFC",              read_nfc,           md_normalize_form,      ascii_same },
+    [NFD]             = { "NFD",              read_nfd,           md_normalize_form,      ascii_same },
+    [NFKC]            = { "NFKC",             read_nfkc,          md_normalize_form,      ascii_same },
+    [NFKD]            = { "NFKD",             read_nfkd,          md_normalize_form,      ascii_same },
+    [NMT]             = { "Nmt",              read_nmt,           apply_nmt,              NULL },
+    [PREPEND]         = { "Prepend",          read_prepend,       apply_prepend,          NULL },
+    [REPLACE]         = { "Replace",          read_replace,       apply_replace,          NULL },
+    [SEQUENCE]        = { "Sequence",         read_sequence,      NULL,                   NULL },
+    [SPACE_CJK]       = { "",                 NULL,               apply_space_cjk,        ascii_same },
+    [STRIP]           = { "Strip",            read_strip,         apply_strip,            NULL },
+    [STRIP_ACCENTS]   = { "StripAccents",     read_strip_accents, apply_strip_accents,    ascii_same },
+    [STRIP_NONSPACING] = { "",                NULL,               apply_strip_nonspacing, ascii_same },
+};
+
+static enum md_code read_any(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
+                             struct md_error *error)
+{
+    if (nesting > MD_MAX_STEP_NESTING)
+        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "nested more than %d deep", MD_MAX_STEP_NESTING);
+    MD_TRY(md_json_expect(json, JSON_OBJECT, error));
+    struct md_json_value type = md_json_member(json, "type");
+    struct md_span name;
+    MD_TRY(md_json_string(&type, &name, error));
+    for (size_t i = 0; i < KIND_COUNT; i++)
+        if (kinds[i].read != NULL && md_span_equal(name, md_span_of(kinds[i].type)))
+            return kinds[i].read(normalizer, json, nesting, error);
+    return md_json_fail(&type, error, MD_UNIMPLEMENTED, "normalizer \"%s\" is not implemented", name.bytes);
+}
+
+enum md_code md_normalizer_read(const struct md_allocator *allocator, const struct md_json_value *json,
+                                struct md_normalizer *out_normalizer, struct md_error *error)
+{
+    *out_normalizer = (struct md_normalizer){ .allocator = allocator };
+    return md_json_is_null(json) ? MD_OK : read_any(out_normalizer, json, 0, error);
+}
+
+void md_normalizer_cleanup(struct md_normalizer *normalizer)
+{
+    for (size_t i = 0; i < normalizer->count; i++) {
+        md_release(normalizer->allocator, normalizer->steps[i].content);
+        md_release(normalizer->allocator, normalizer->steps[i].pattern);
+        md_regex_destroy(normalizer->steps[i].regex);
+    }
+    normalizer->count = 0;
+}
+
+/* ---- running ---- */
+
+/* Runs all steps over one piece; the result is in *out_result. */
+static enum md_code apply_steps(const struct md_normalizer *normalizer, struct md_working_memory *working,
+                                struct md_text_view in, struct md_text_buffer **out_result, struct md_error *error)
+{
+    struct md_text_buffer *current = &working->between[0];
+    struct md_text_buffer *other = &working->between[1];
+    md_text_buffer_clear(current);
+    struct md_text_edit first = { .in = in, .out = current };
+    md_text_edit_copy(&first, in.size);
+    bool ascii = md_ascii_prefix(in.bytes, in.size) == in.size;
+    for (size_t i = 0; i < normalizer->count && !current->failed; i++) {
+        const struct md_normalizer_step *step = &normalizer->steps[i];
+        if (ascii && step->kind->ascii != NULL) {
+            step->kind->ascii(current);
+            continue;
+        }
+        struct md_text_edit edit = { .in = md_text_buffer_view(current, 0, current->size), .out = other };
+        edit.in.start = in.start;
+        md_text_buffer_clear(other);
+        MD_TRY(step->kind->apply(step, &edit, working, error));
+        struct md_text_buffer *swapped = current;
+        current = other;
+        other = swapped;
+        ascii = md_ascii_prefix(current->bytes, current->size) == current->size;
+    }
+    *out_result = current;
+    return current->failed ? md_fail_memory(error, "normalized text") : MD_OK;
+}
+
+enum md_code md_normalizer_apply(const struct md_normalizer *normalizer, struct md_working_memory *working,
+                                 struct md_error *error)
+{
+    if (normalizer->count == 0)
+        return MD_OK;
+    struct md_text_buffer *out = &working->next_text;
+    md_text_buffer_clear(out);
+    for (size_t i = 0; i < working->pieces.count; i++) {
+        struct md_piece piece = md_pieces(&working->pieces)[i];
+        struct md_text_view view = md_text_buffer_view(&working->text, piece.start, piece.end);
+        if (piece.token == MD_NO_TOKEN) {
+            struct md_text_buffer *result;
+            MD_TRY(apply_steps(normalizer, working, view, &result, error));
+            view = md_text_buffer_view(result, 0, result->size);
+        }
+        size_t start = out->size;
+        struct md_text_edit edit = { .in = view, .out = out };
+        md_text_edit_copy(&edit, view.size);
+        MD_TRY(md_working_memory_add_piece(working, start, out->size, piece.token, error));
+    }
+    return md_working_memory_take_text(working, error);
+}

@@ -1,0 +1,206 @@
+/* unicode.c - see unicode.h. */
+#include "unicode.h"
+
+#include <string.h>
+
+#include <utf8proc.h>
+
+enum { IS_SPACE = 1, IS_PUNCTUATION = 2, IS_WORD = 4, IS_DIGIT = 8, IS_CONTROL = 16, IS_LETTER = 32 };
+
+#define C IS_CONTROL
+#define W (IS_CONTROL | IS_SPACE)
+#define S IS_SPACE
+#define P IS_PUNCTUATION
+#define U (IS_PUNCTUATION | IS_WORD)
+#define D (IS_WORD | IS_DIGIT)
+#define L (IS_WORD | IS_LETTER)
+static const uint8_t ascii_class[128] = {
+    C, C, C, C, C, C, C, C, C, S, S, W, W, S, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C,
+    S, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, D, D, D, D, D, D, D, D, D, D, P, P, P, P, P, P,
+    P, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, P, P, P, P, U,
+    P, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, P, P, P, P, C,
+};
+#undef C
+#undef W
+#undef S
+#undef P
+#undef U
+#undef D
+#undef L
+
+#define CATEGORY(name) (1u << UTF8PROC_CATEGORY_##name)
+enum {
+    LETTERS = CATEGORY(LU) | CATEGORY(LL) | CATEGORY(LT) | CATEGORY(LM) | CATEGORY(LO),
+    MARKS = CATEGORY(MN) | CATEGORY(MC) | CATEGORY(ME),
+    NUMBERS = CATEGORY(ND) | CATEGORY(NL) | CATEGORY(NO),
+    PUNCTUATION = CATEGORY(PC) | CATEGORY(PD) | CATEGORY(PS) | CATEGORY(PE) | CATEGORY(PI) | CATEGORY(PF) |
+                  CATEGORY(PO),
+    WORD = LETTERS | MARKS | CATEGORY(ND) | CATEGORY(NL) | CATEGORY(PC),
+    CONTROL = CATEGORY(CC) | CATEGORY(CF) | CATEGORY(CO),
+};
+
+static bool in_categories(uint32_t code_point, unsigned categories)
+{
+    return (categories >> utf8proc_category((utf8proc_int32_t)code_point) & 1u) != 0;
+}
+
+static bool ascii_is(uint32_t code_point, unsigned class)
+{
+    return (ascii_class[code_point] & class) != 0;
+}
+
+size_t md_utf8_encode(uint32_t code_point, char *out_bytes)
+{
+    if (code_point < 0x80) {
+        out_bytes[0] = (char)code_point;
+        return 1;
+    }
+    if (code_point < 0x800) {
+        out_bytes[0] = (char)(0xC0 | code_point >> 6);
+        out_bytes[1] = (char)(0x80 | (code_point & 0x3F));
+        return 2;
+    }
+    if (code_point < 0x10000) {
+        out_bytes[0] = (char)(0xE0 | code_point >> 12);
+        out_bytes[1] = (char)(0x80 | (code_point >> 6 & 0x3F));
+        out_bytes[2] = (char)(0x80 | (code_point & 0x3F));
+        return 3;
+    }
+    out_bytes[0] = (char)(0xF0 | code_point >> 18);
+    out_bytes[1] = (char)(0x80 | (code_point >> 12 & 0x3F));
+    out_bytes[2] = (char)(0x80 | (code_point >> 6 & 0x3F));
+    out_bytes[3] = (char)(0x80 | (code_point & 0x3F));
+    return 4;
+}
+
+size_t md_utf8_decode_last(const char *bytes, size_t end, uint32_t *out_code_point)
+{
+    size_t start = end - 1;
+    while (start > 0 && ((unsigned char)bytes[start] & 0xC0) == 0x80)
+        start--;
+    return md_utf8_decode(bytes + start, out_code_point);
+}
+
+size_t md_utf8_count(const char *bytes, size_t size)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++)
+        count += ((unsigned char)bytes[i] & 0xC0) != 0x80;
+    return count;
+}
+
+size_t md_ascii_prefix(const char *bytes, size_t size)
+{
+    size_t at = 0;
+    uint64_t eight;
+    while (size - at >= 8 && (memcpy(&eight, bytes + at, 8), (eight & 0x8080808080808080u) == 0))
+        at += 8;
+    while (at < size && (unsigned char)bytes[at] < 0x80)
+        at++;
+    return at;
+}
+
+bool md_is_space(uint32_t code_point)
+{
+    if (code_point < 0x80)
+        return ascii_is(code_point, IS_SPACE);
+    return code_point == 0x85 || code_point == 0xA0 || code_point == 0x1680 ||
+           (code_point >= 0x2000 && code_point <= 0x200A) || code_point == 0x2028 || code_point == 0x2029 ||
+           code_point == 0x202F || code_point == 0x205F || code_point == 0x3000;
+}
+
+bool md_is_punctuation(uint32_t code_point)
+{
+    return code_point < 0x80 ? ascii_is(code_point, IS_PUNCTUATION) : in_categories(code_point, PUNCTUATION);
+}
+
+bool md_is_word(uint32_t code_point)
+{
+    if (code_point < 0x80)
+        return ascii_is(code_point, IS_WORD);
+    if (in_categories(code_point, WORD))
+        return true;
+    /* Join_Control, and the circled and squared letters, which are alphabetic symbols. */
+    return code_point == 0x200C || code_point == 0x200D || (code_point >= 0x24B6 && code_point <= 0x24E9) ||
+           (code_point >= 0x1F130 && code_point <= 0x1F149) || (code_point >= 0x1F150 && code_point <= 0x1F169) ||
+           (code_point >= 0x1F170 && code_point <= 0x1F189);
+}
+
+bool md_is_letter(uint32_t code_point)
+{
+    return code_point < 0x80 ? ascii_is(code_point, IS_LETTER) : in_categories(code_point, LETTERS);
+}
+
+bool md_is_numeric(uint32_t code_point)
+{
+    return code_point < 0x80 ? ascii_is(code_point, IS_DIGIT) : in_categories(code_point, NUMBERS);
+}
+
+bool md_is_control(uint32_t code_point)
+{
+    return code_point < 0x80 ? ascii_is(code_point, IS_CONTROL) : in_categories(code_point, CONTROL);
+}
+
+bool md_is_mark(uint32_t code_point)
+{
+    return code_point >= 0x300 && in_categories(code_point, MARKS);
+}
+
+bool md_is_nonspacing_mark(uint32_t code_point)
+{
+    return code_point >= 0x300 && in_categories(code_point, CATEGORY(MN));
+}
+
+bool md_is_cjk_ideograph(uint32_t code_point)
+{
+    if (code_point < 0x3400)
+        return false;
+    return (code_point >= 0x4E00 && code_point <= 0x9FFF) || code_point <= 0x4DBF ||
+           (code_point >= 0xF900 && code_point <= 0xFAFF) || (code_point >= 0x20000 && code_point <= 0x2A6DF) ||
+           (code_point >= 0x2A700 && code_point <= 0x2B73F) || (code_point >= 0x2B740 && code_point <= 0x2B81F) ||
+           (code_point >= 0x2B920 && code_point <= 0x2CEAF) || (code_point >= 0x2F800 && code_point <= 0x2FA1F);
+}
+
+size_t md_lowercase(uint32_t code_point, uint32_t out_code_points[2])
+{
+    if (code_point < 0x80) {
+        out_code_points[0] = code_point - 'A' < 26 ? code_point + 32 : code_point;
+        return 1;
+    }
+    if (code_point == 0x130) { /* the one unconditional mapping to two code points (SpecialCasing.txt) */
+        out_code_points[0] = 'i';
+        out_code_points[1] = 0x307;
+        return 2;
+    }
+    out_code_points[0] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)code_point);
+    return 1;
+}
+
+size_t md_decompose(uint32_t code_point, bool compatibility, int32_t out_code_points[MD_MAX_DECOMPOSITION])
+{
+    int boundary_class = 0;
+    utf8proc_ssize_t count =
+        utf8proc_decompose_char((utf8proc_int32_t)code_point, out_code_points, MD_MAX_DECOMPOSITION,
+                                compatibility ? UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT : UTF8PROC_DECOMPOSE,
+                                &boundary_class);
+    if (count >= 1 && count <= MD_MAX_DECOMPOSITION)
+        return (size_t)count;
+    out_code_points[0] = (int32_t)code_point;
+    return 1;
+}
+
+uint8_t md_combining_class(uint32_t code_point)
+{
+    if (code_point < 0x300)
+        return 0;
+    return (uint8_t)utf8proc_get_property((utf8proc_int32_t)code_point)->combining_class;
+}
+
+uint32_t md_compose(uint32_t first, uint32_t second)
+{
+    if (second < 0x300)
+        return 0;
+    utf8proc_int32_t pair[2] = { (utf8proc_int32_t)first, (utf8proc_int32_t)second };
+    utf8proc_ssize_t count = utf8proc_normalize_utf32(pair, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+    return count == 1 ? (uint32_t)pair[0] : 0;
+}

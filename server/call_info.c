@@ -1,0 +1,93 @@
+/* call_info.c - see call_info.h. */
+#include "call_info.h"
+
+#include "clock.h"
+#include "front_end.h"
+
+#include <arpa/inet.h>
+#include <grpc/slice.h>
+#include <grpc/support/alloc.h>
+#include <grpc/support/time.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+int64_t md_call_deadline_us(gpr_timespec deadline)
+{
+    if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0)
+        return INT64_MAX;
+    gpr_timespec until = gpr_convert_clock_type(deadline, GPR_CLOCK_MONOTONIC);
+    gpr_timespec left = gpr_time_sub(until, gpr_now(GPR_CLOCK_MONOTONIC));
+    return md_clock_us() + left.tv_sec * 1000000 + left.tv_nsec / 1000;
+}
+
+/* Connections that our own listener accepted are named "fd:7" by the core. */
+static const char *name_of_fd(int fd, struct md_arena *arena)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof address;
+    char text[INET6_ADDRSTRLEN];
+    const char *name = NULL;
+    if (getpeername(fd, (struct sockaddr *)&address, &size) != 0)
+        return "";
+    if (address.ss_family == AF_INET) {
+        const struct sockaddr_in *ip = (const struct sockaddr_in *)(const void *)&address;
+        if (inet_ntop(AF_INET, &ip->sin_addr, text, sizeof text) != NULL)
+            name = md_arena_printf(arena, "ipv4:%s:%d", text, ntohs(ip->sin_port));
+    } else if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *ip = (const struct sockaddr_in6 *)(const void *)&address;
+        if (inet_ntop(AF_INET6, &ip->sin6_addr, text, sizeof text) != NULL)
+            name = md_arena_printf(arena, "ipv6:[%s]:%d", text, ntohs(ip->sin6_port));
+    } else {
+        name = "unix:";
+    }
+    return name == NULL ? "" : name;
+}
+
+const char *md_call_peer(grpc_call *call, struct md_arena *arena)
+{
+    char *peer = grpc_call_get_peer(call);
+    const char *name = strncmp(peer, "fd:", 3) == 0 ? name_of_fd(atoi(peer + 3), arena)
+                                                    : md_arena_copy_string(arena, peer, strlen(peer));
+    gpr_free(peer);
+    return name == NULL ? "" : name;
+}
+
+/* Finalizer of splitmix64: ids of one process differ, and do not tell how many there were. */
+static uint64_t mix(uint64_t value)
+{
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
+    return value ^ (value >> 31);
+}
+
+static void make_id(struct md_server *server, char out_id[33])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t number = atomic_fetch_add_explicit(&server->next_id, 1, memory_order_relaxed);
+    uint64_t id = mix(server->id_salt + number * 0x9e3779b97f4a7c15u);
+    for (int i = 0; i < 16; i++)
+        out_id[i] = digits[id >> (60 - 4 * i) & 15];
+    out_id[16] = '\0';
+}
+
+void md_call_request_id(struct md_server *server, const grpc_metadata_array *metadata, char out_id[33])
+{
+    for (size_t i = 0; i < metadata->count; i++) {
+        if (grpc_slice_str_cmp(metadata->metadata[i].key, "x-request-id") != 0)
+            continue;
+        size_t size = GRPC_SLICE_LENGTH(metadata->metadata[i].value);
+        const uint8_t *text = GRPC_SLICE_START_PTR(metadata->metadata[i].value);
+        size_t printable = 0;
+        while (printable < size && text[printable] > 0x20 && text[printable] < 0x7f)
+            printable++;
+        if (size < 1 || size > 32 || printable != size)
+            continue;
+        memcpy(out_id, text, size);
+        out_id[size] = '\0';
+        return;
+    }
+    make_id(server, out_id);
+}

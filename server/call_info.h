@@ -1,0 +1,21 @@
+/* call_info.h - what a call's envelope says: deadline, peer, request id. Memory: the caller's arena or buffer. */
+#ifndef MD_CALL_INFO_H
+#define MD_CALL_INFO_H
+
+#include "arena.h"
+
+#include <grpc/grpc.h>
+#include <stdint.h>
+
+struct md_server;
+
+/* On md_clock_us(); INT64_MAX: none. */
+int64_t md_call_deadline_us(gpr_timespec deadline);
+
+/* "ipv4:127.0.0.1:40000", "unix:"; "" when there is no memory. */
+const char *md_call_peer(grpc_call *call, struct md_arena *arena);
+
+/* x-request-id of the client if it is 1 to 32 printable characters, else a new one. */
+void md_call_request_id(struct md_server *server, const grpc_metadata_array *metadata, char out_id[33]);
+
+#endif

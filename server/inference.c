@@ -1,0 +1,264 @@
+/* inference.c - see inference.h. */
+#include "inference.h"
+
+#include "clock.h"
+#include "model_catalogue.h"
+#include "pool.h"
+#include "services.h"
+#include "session.h"
+#include "utf8.h"
+#include "version_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static enum md_code check_name(const char *model, struct md_error *error)
+{
+    size_t size = strlen(model), valid = md_utf8_valid_prefix(model, size);
+    if (size == 0)
+        return md_fail(error, MD_INVALID_ARGUMENT, "no model is named");
+    if (valid != size)
+        return md_fail(error, MD_INVALID_ARGUMENT, "the model name is not UTF-8 at byte %zu of %zu", valid, size);
+    return MD_OK;
+}
+
+static enum md_code unknown(struct md_services *services, struct md_rpc *rpc, const char *model, uint64_t version,
+                            struct md_error *error)
+{
+    uint64_t *ready;
+    size_t count;
+    if (version != 0 && md_catalogue_find(services->catalogue, model, 0, NULL)) {
+        MD_TRY(md_catalogue_ready_versions(services->catalogue, model, &rpc->arena, &ready, &count, error));
+        if (count == 0)
+            return md_fail(error, MD_NOT_FOUND, "unknown version %" PRIu64 " of model \"%.128s\"; none is READY", version,
+                           model);
+        return md_fail(error, MD_NOT_FOUND, "unknown version %" PRIu64 " of model \"%.128s\"; READY are %zu, up to %" PRIu64,
+                       version, model, count, ready[count - 1]);
+    }
+    const char *near = md_catalogue_nearest(services->catalogue, model, &rpc->arena);
+    if (near != NULL)
+        return md_fail(error, MD_NOT_FOUND, "unknown model \"%.128s\"; did you mean \"%s\"?", model, near);
+    return md_fail(error, MD_NOT_FOUND, "unknown model \"%.128s\"", model);
+}
+
+enum md_code md_model_lookup(struct md_services *services, struct md_rpc *rpc, const char *model, const char *version,
+                             struct md_catalogue_state *out_state, struct md_error *error)
+{
+    uint64_t number;
+    MD_TRY(check_name(model, error));
+    MD_TRY(md_version_parse(version, &number, error));
+    if (!md_catalogue_find(services->catalogue, model, number, out_state))
+        return unknown(services, rpc, model, number, error);
+    return MD_OK;
+}
+
+/* The pool does not have it: says why, from what is known of it. */
+static enum md_code explain(struct md_services *services, struct md_rpc *rpc, const char *model, uint64_t version,
+                            struct md_error *error)
+{
+    struct md_catalogue_state state;
+    if (!md_catalogue_find(services->catalogue, model, version, &state))
+        return unknown(services, rpc, model, version, error);
+    return md_fail(error, MD_UNAVAILABLE, "model \"%.128s\" %sversion %" PRIu64 " is %s%s%s", model,
+                   version == 0 ? "has no READY version: " : "", state.version, md_version_state_name(state.state),
+                   *state.reason == '\0' ? "" : ": ", state.reason);
+}
+
+enum md_code md_inference_begin(struct md_inference *inference, struct md_services *services, struct md_rpc *rpc,
+                                const char *model, const char *version, struct md_error *error)
+{
+    uint64_t number;
+    *inference = (struct md_inference){ .services = services, .rpc = rpc };
+    MD_TRY(check_name(model, error));
+    MD_TRY(md_version_parse(version, &number, error));
+    rpc->model = model;
+    rpc->version = number;
+    enum md_code code = md_pool_pin(services->pool, model, number, &inference->version, error);
+    if (code == MD_NOT_FOUND)
+        return explain(services, rpc, model, number, error);
+    if (code != MD_OK)
+        return code;
+    inference->model = md_loaded_version_model(inference->version);
+    rpc->version = inference->number = md_loaded_version_number(inference->version);
+    inference->session = md_loaded_version_session(inference->version);
+    inference->task = md_loaded_version_task(inference->version);
+    inference->is_set = md_arena_allocate_zeroed(&rpc->arena, md_session_input_count(inference->session) + 1, 1);
+    if (inference->is_set == NULL)
+        return md_fail_memory(error, "request");
+    MD_TRY(md_loaded_version_take_run(inference->version, &inference->run, error));
+    md_run_set_limits(inference->run, &rpc->cancelled, rpc->deadline_us);
+    return MD_OK;
+}
+
+void md_inference_end(struct md_inference *inference, enum md_code code)
+{
+    if (inference->version == NULL)
+        return;
+    struct md_request_count count = { .model = inference->model,
+                                      .version = inference->number,
+                                      .code = code,
+                                      .rows = inference->rows,
+                                      .tokens = inference->tokens,
+                                      .duration_us = (uint64_t)(md_clock_us() - inference->rpc->arrived_at_us) };
+    md_registry_count_request(inference->services->registry, &count);
+    if (inference->run != NULL)
+        md_loaded_version_return_run(inference->version, inference->run);
+    md_loaded_version_unpin(inference->version);
+    inference->version = NULL;
+    inference->run = NULL;
+}
+
+enum md_code md_inference_fail_tensor(const struct md_inference *inference, enum md_code code, const char *kind,
+                                      const char *name, struct md_error *error)
+{
+    return md_fail_prefix(error, code, "%s \"%.128s\" of model \"%s\" version %" PRIu64, kind, name, inference->model,
+                          inference->number);
+}
+
+/* ---- tensors ---- */
+
+/* "a", "b", ...: names of inputs or outputs for a message; cut when there are many. */
+static const char *join_names(const struct md_session *session, bool outputs, char *buffer, size_t size)
+{
+    size_t count = outputs ? md_session_output_count(session) : md_session_input_count(session), used = 0;
+    buffer[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        const char *name = (outputs ? md_session_output(session, i) : md_session_input(session, i))->name;
+        size_t length = strlen(name);
+        if (length + 8 > size - used)
+            return memcpy(buffer + used, used > 0 ? ", ..." : "...", used > 0 ? 6 : 4), buffer;
+        used += (size_t)snprintf(buffer + used, size - used, "%s\"%s\"", i > 0 ? ", " : "", name);
+    }
+    return buffer;
+}
+
+enum md_code md_inference_set_input(struct md_inference *inference, const char *name, const struct md_tensor *tensor,
+                                    struct md_error *error)
+{
+    char names[256];
+    struct md_tensor scalar;
+    int index = md_session_find_input(inference->session, md_span_of(name));
+    if (index < 0)
+        return md_fail(error, MD_INVALID_ARGUMENT, "unknown input \"%.128s\"; inputs of model \"%s\" version %" PRIu64 " are %s",
+                       name, inference->model, inference->number, join_names(inference->session, false, names, sizeof names));
+    const struct md_signature *signature = md_session_input(inference->session, (size_t)index);
+    if (inference->is_set[index])
+        return md_inference_fail_tensor(inference, md_fail(error, MD_INVALID_ARGUMENT, "given twice"), "input", name, error);
+    if (!signature->is_tensor)
+        return md_inference_fail_tensor(inference, md_fail(error, MD_UNIMPLEMENTED, "the model takes a sequence, which has no form on the wire"),
+                                        "input", name, error);
+    if (signature->has_shape && signature->shape.rank == 0 && tensor->shape.rank == 1 && tensor->count == 1) {
+        scalar = *tensor;
+        scalar.shape.rank = 0;
+        tensor = &scalar;
+    }
+    enum md_code code = md_run_set_input_tensor(inference->run, (size_t)index, tensor, error);
+    if (code != MD_OK) /* the run's message names the input */
+        return md_fail_prefix(error, code, "model \"%s\" version %" PRIu64, inference->model, inference->number);
+    inference->is_set[index] = true;
+    if (inference->rows == 0)
+        inference->rows = tensor->shape.rank > 0 ? (uint64_t)tensor->shape.dims[0] : 1;
+    return MD_OK;
+}
+
+static enum md_code find_output(const struct md_inference *inference, const char *name, size_t *out_index,
+                                struct md_error *error)
+{
+    char names[256];
+    int index = md_session_find_output(inference->session, md_span_of(name));
+    if (index < 0)
+        return md_fail(error, MD_INVALID_ARGUMENT, "unknown output \"%.128s\"; outputs of model \"%s\" version %" PRIu64 " are %s",
+                       name, inference->model, inference->number, join_names(inference->session, true, names, sizeof names));
+    *out_index = (size_t)index;
+    return MD_OK;
+}
+
+enum md_code md_inference_choose_outputs(struct md_inference *inference, const char *const *names, size_t count,
+                                         size_t **out_indexes, size_t *out_count, struct md_error *error)
+{
+    size_t output_count = md_session_output_count(inference->session);
+    size_t chosen_count = count == 0 ? output_count : count;
+    bool *wanted = md_arena_allocate_zeroed(&inference->rpc->arena, output_count + 1, sizeof *wanted);
+    size_t *indexes = md_arena_allocate_zeroed(&inference->rpc->arena, chosen_count + 1, sizeof *indexes);
+    if (wanted == NULL || indexes == NULL)
+        return md_fail_memory(error, "outputs");
+    for (size_t i = 0; i < chosen_count; i++) {
+        indexes[i] = i;
+        if (count > 0)
+            MD_TRY(find_output(inference, names[i], &indexes[i], error));
+        const struct md_signature *signature = md_session_output(inference->session, indexes[i]);
+        if (wanted[indexes[i]])
+            return md_inference_fail_tensor(inference, md_fail(error, MD_INVALID_ARGUMENT, "asked for twice"), "output",
+                                            signature->name, error);
+        if (!signature->is_tensor)
+            return md_inference_fail_tensor(
+                inference, md_fail(error, MD_UNIMPLEMENTED, "it is a sequence, which has no form on the wire"), "output",
+                signature->name, error);
+        wanted[indexes[i]] = true;
+    }
+    for (size_t i = 0; i < output_count; i++)
+        md_run_want_output(inference->run, i, wanted[i]); /* also undoes what the run's last user wanted */
+    *out_indexes = indexes;
+    *out_count = chosen_count;
+    return MD_OK;
+}
+
+static enum md_code check_missing(const struct md_inference *inference, struct md_error *error)
+{
+    char names[256];
+    size_t count = md_session_input_count(inference->session), set = 0;
+    for (size_t i = 0; i < count; i++)
+        set += inference->is_set[i] ? 1 : 0;
+    for (size_t i = 0; i < count; i++)
+        if (!inference->is_set[i])
+            return md_fail(error, MD_INVALID_ARGUMENT,
+                           "input \"%s\" of model \"%s\" version %" PRIu64 " is missing; %zu inputs are given, the model takes %zu: %s",
+                           md_session_input(inference->session, i)->name, inference->model, inference->number, set, count,
+                           join_names(inference->session, false, names, sizeof names));
+    return MD_OK;
+}
+
+/* On expiry the core cancels the call as well: which of the two a run noticed first is chance. */
+static enum md_code fail_run(const struct md_inference *inference, enum md_code code, struct md_error *error)
+{
+    if (code == MD_CANCELLED && md_clock_us() >= inference->rpc->deadline_us)
+        code = md_fail(error, MD_DEADLINE_EXCEEDED, "the deadline passed while it ran");
+    return md_fail_prefix(error, code, "model \"%s\" version %" PRIu64, inference->model, inference->number);
+}
+
+enum md_code md_inference_execute(struct md_inference *inference, struct md_error *error)
+{
+    MD_TRY(check_missing(inference, error));
+    int64_t begin_us = md_clock_us();
+    enum md_code code = md_run_execute(inference->run, error);
+    inference->compute_us = (uint64_t)(md_clock_us() - begin_us);
+    return code == MD_OK ? MD_OK : fail_run(inference, code, error);
+}
+
+const struct md_tensor *md_inference_output(const struct md_inference *inference, size_t index)
+{
+    return &md_run_output(inference->run, index)->tensor;
+}
+
+/* ---- texts ---- */
+
+enum md_code md_inference_texts(struct md_inference *inference, const struct md_span *texts, const struct md_span *pairs,
+                                size_t count, const struct md_task_options *options, struct md_task_result *out_result,
+                                struct md_error *error)
+{
+    if (inference->task == NULL)
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "model \"%s\" version %" PRIu64 " takes tensors, not texts: its folder has no tokenizer.json",
+                       inference->model, inference->number);
+    for (size_t i = 0; i < md_session_output_count(inference->session); i++)
+        md_run_want_output(inference->run, i, true); /* the run's last user may have wanted others */
+    inference->rows = count;
+    enum md_code code = md_task_predict(inference->task, inference->run, &inference->rpc->arena, texts, pairs, count, options,
+                                        out_result, error);
+    if (code != MD_OK)
+        return fail_run(inference, code, error);
+    inference->tokens = out_result->token_count;
+    inference->compute_us = out_result->compute_us;
+    return MD_OK;
+}
