@@ -181,13 +181,26 @@ static uint32_t retry_after_ms(const grpc_metadata_array *trailing)
     return 0;
 }
 
+/* The core writes "Error received from peer" for a connection that breaks under a call, too. */
+static bool is_from_server(const struct rpc *rpc, const char *details)
+{
+    static const char *const broken[] = { "Socket closed",      "Connection reset", "Broken pipe",
+                                          "keepalive watchdog", "Stream removed",   "Connection timed out" };
+    if (rpc->error_string != NULL && strstr(rpc->error_string, "Error received from peer") == NULL)
+        return false;
+    for (size_t i = 0; rpc->status == GRPC_STATUS_UNAVAILABLE && i < sizeof broken / sizeof broken[0]; i++)
+        if (strncmp(details, broken[i], strlen(broken[i])) == 0)
+            return false;
+    return true;
+}
+
 static enum md_client_code failure_of(const struct rpc *rpc, struct md_client_error *error)
 {
     char details[sizeof error->message];
     size_t size = GRPC_SLICE_LENGTH(rpc->status_details);
     (void)snprintf(details, sizeof details, "%.*s", (int)(size < sizeof details ? size : sizeof details),
                    (const char *)GRPC_SLICE_START_PTR(rpc->status_details));
-    if (rpc->error_string != NULL && strstr(rpc->error_string, "Error received from peer") == NULL)
+    if (!is_from_server(rpc, details))
         return transport_failure(rpc, details, error);
     enum md_client_code code = md_call_fail(error, (enum md_client_code)rpc->status, "%s", details);
     if (error != NULL) {

@@ -278,6 +278,7 @@ static void on_arrived(void *owner, bool ok)
     struct md_rpc *rpc = &call->rpc;
     md_arena_init(&rpc->arena, server->options.allocator, ARENA_BLOCK_SIZE);
     rpc->arrived_at_us = rpc->started_at_us = md_clock_us();
+    atomic_store_explicit(&server->last_arrival_us, rpc->arrived_at_us, memory_order_relaxed);
     rpc->deadline_us = md_call_deadline_us(call->deadline);
     md_call_request_id(server, &call->metadata, rpc->request_id);
     if (server->options.log_requests || (call->method->row->flags & MD_RPC_LOAD) != 0)

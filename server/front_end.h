@@ -44,6 +44,7 @@ struct md_server {
     atomic_size_t inflight_calls;  /* relaxed: counters for admission and the log */
     atomic_size_t inflight_bytes;
     atomic_size_t calls;
+    atomic_int_least64_t last_arrival_us; /* relaxed: for the drain */
     atomic_uint_least64_t next_id; /* relaxed: request ids */
     uint64_t id_salt;              /* random, immutable */
 

@@ -26,7 +26,7 @@
 
 extern char **environ;
 
-enum { RESTORE_THREADS = 2, AFTER_CANCEL_SECONDS = 10 };
+enum { RESTORE_THREADS = 2, AFTER_CANCEL_SECONDS = 10, QUIET_US = 100 * 1000, LINGER_US = 1000 * 1000 };
 
 /* Everything that lives as long as the process; NULL: not made yet. */
 struct daemon {
@@ -179,12 +179,29 @@ static bool wait_drained(struct daemon *daemon, int64_t deadline_us)
     }
 }
 
+/* Answers UNAVAILABLE until clients have taken the hint and no call comes any more, but not for ever. See
+ * md_server_drain. An idle server passes at once. */
+static void linger(struct daemon *daemon)
+{
+    struct pollfd event = { .fd = daemon->signal_fd, .events = POLLIN };
+    int64_t deadline_us = md_clock_us() + LINGER_US;
+    for (;;) {
+        int64_t now_us = md_clock_us();
+        int64_t quiet_us = md_server_last_arrival_us(daemon->server) + QUIET_US;
+        int64_t until_us = quiet_us < deadline_us ? quiet_us : deadline_us;
+        if (until_us <= now_us || poll(&event, 1, (int)((until_us - now_us) / 1000) + 1) == 1)
+            return; /* a second signal is left for wait_drained to read */
+    }
+}
+
 static void drain(struct daemon *daemon)
 {
     const struct md_log *log = &daemon->log;
     int64_t begun_us = md_clock_us();
     atomic_store(&daemon->services.phase, MD_PHASE_DRAINING);
     md_server_status_changed(daemon->server);
+    md_server_close(daemon->server);
+    linger(daemon);
     md_server_drain(daemon->server);
     if (!wait_drained(daemon, begun_us + (int64_t)daemon->config.drain_seconds * 1000000)) {
         MD_LOG(log, MD_LOG_WARNING, "cancelling calls", MD_LOG_COUNT("calls", md_server_calls(daemon->server)));

@@ -242,13 +242,23 @@ void md_server_status_changed(struct md_server *server)
 
 /* ---- the end ---- */
 
+void md_server_close(struct md_server *server)
+{
+    md_listener_stop(server->listener);
+}
+
+int64_t md_server_last_arrival_us(const struct md_server *server)
+{
+    return atomic_load_explicit(&server->last_arrival_us, memory_order_relaxed);
+}
+
 void md_server_drain(struct md_server *server)
 {
     if (server->is_drained_asked)
         return;
     server->is_drained_asked = true;
     md_watch_list_end(server->watches); /* NOT_SERVING is the last that watchers see */
-    md_listener_stop(server->listener);
+    md_server_close(server);
     atomic_store_explicit(&server->draining, true, memory_order_relaxed);
     md_tag_submitted(&server->shut_down);
     grpc_server_shutdown_and_notify(server->core, server->queue, &server->shut_down);

@@ -3,7 +3,7 @@
  * Threads: the functions here are called by one thread (main); inside are the accept thread, the poller(s) and three
  * worker groups. See README.md for who does what.
  *
- *   create (bind, start) -> serve (pollers, accept) -> drain -> [cancel] -> drained_fd readable -> destroy */
+ *   create (bind, start) -> serve (pollers, accept) -> close -> drain -> [cancel] -> drained_fd readable -> destroy */
 #ifndef MD_SERVER_H
 #define MD_SERVER_H
 
@@ -46,7 +46,13 @@ uint16_t md_server_port(const struct md_server *server);        /* 0: a unix soc
 /* The phase or a model's state has changed: health watchers are told. Any thread. */
 void md_server_status_changed(struct md_server *server);
 
-/* Ends streams, closes the listener, sends GOAWAY; calls under way go on. The phase must be DRAINING already. */
+/* Accepts no more connections. */
+void md_server_close(struct md_server *server);
+/* When the last call came, on md_clock_us(); 0: none has. */
+int64_t md_server_last_arrival_us(const struct md_server *server);
+/* Closes, ends streams, sends GOAWAY; calls under way go on. From here on the core itself kills calls that come on old
+ * connections, with CANCELLED, which clients do not retry: so let them see UNAVAILABLE for a moment first (the phase must
+ * be DRAINING), until none comes any more. */
 void md_server_drain(struct md_server *server);
 /* After drain: cancels the calls that are still under way. */
 void md_server_cancel(struct md_server *server);

@@ -7,7 +7,7 @@
 #include <modeld/v1/modeld.pb-c.h>
 #include <string.h>
 
-enum { DEFAULT_LIMIT = 100, MAX_LIMIT = 10000 };
+enum { DEFAULT_LIMIT = 100, MAX_LIMIT = 1000000 };
 
 static void fill(Modeld__V1__Event *event, const struct md_event_record *record)
 {

@@ -38,7 +38,7 @@ static int run(struct md_ctl_context *context, const struct md_ctl_arguments *ar
 {
     uint64_t limit = 20;
     struct md_error usage;
-    if (md_ctl_arguments_number(arguments, "limit", 1, 1000000, &limit, &usage) != MD_OK)
+    if (md_ctl_arguments_number(arguments, "limit", 1, 10000, &limit, &usage) != MD_OK)
         return md_ctl_usage(context, "events", "%s", usage.message);
     struct md_client_events *events = NULL;
     struct md_client_error error;

@@ -1,4 +1,5 @@
-/* attributes.c - AttributeProto into attributes; references to attributes of functions; subgraphs. See importer.h. */
+/* attributes.c - AttributeProto into attributes; references to attributes of functions; subgraphs. See
+ * importer.h. */
 #include "importer.h"
 
 #include <string.h>
@@ -7,9 +8,10 @@ enum { LIST_SEARCH_LIMIT = 8 /* longer lists of names are checked with a map */ 
 
 static const char *kind_name(unsigned kind)
 {
-    static const char *const names[] = { "UNDEFINED", "FLOAT", "INT", "STRING", "TENSOR", "GRAPH", "FLOATS", "INTS",
-                                         "STRINGS", "TENSORS", "GRAPHS", "SPARSE_TENSOR", "SPARSE_TENSORS",
-                                         "TYPE_PROTO", "TYPE_PROTOS" };
+    static const char *const names[] = { "UNDEFINED",      "FLOAT",      "INT",        "STRING",
+                                         "TENSOR",         "GRAPH",      "FLOATS",     "INTS",
+                                         "STRINGS",        "TENSORS",    "GRAPHS",     "SPARSE_TENSOR",
+                                         "SPARSE_TENSORS", "TYPE_PROTO", "TYPE_PROTOS" };
     return kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }
 
@@ -52,14 +54,15 @@ static enum md_code find_kind(const Onnx__AttributeProto *proto, unsigned *out_k
     unsigned kind = proto->has_type ? (unsigned)proto->type : 0;
     if (kind == 0 && (present & (present - 1)) != 0)
         return md_fail(error, MD_INVALID_ARGUMENT, "no type, and both %s and another value", kind_name(only));
-    if (kind == 0)
-        kind = present != 0 ? only : MD_ATTRIBUTE_INTS; /* an empty list leaves no trace; no reader minds which */
+    if (kind == 0) /* an empty list leaves no trace, and its readers take one of any kind */
+        kind = present != 0 ? only : MD_ATTRIBUTE_INTS;
     if (kind > ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TYPE_PROTOS)
         return md_fail(error, MD_INVALID_ARGUMENT, "type is %u, the last one known is %d", kind,
                        ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TYPE_PROTOS);
     bool has = (present >> kind & 1u) != 0;
     if (!has && present != 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "type is %s, the value is of type %s", kind_name(kind), kind_name(only));
+        return md_fail(error, MD_INVALID_ARGUMENT, "type is %s, the value is of type %s", kind_name(kind),
+                       kind_name(only));
     if (!has && needs_value(kind))
         return md_fail(error, MD_INVALID_ARGUMENT, "type is %s, but there is no value", kind_name(kind));
     *out_kind = kind;
@@ -68,8 +71,8 @@ static enum md_code find_kind(const Onnx__AttributeProto *proto, unsigned *out_k
 
 /* ---- values ---- */
 
-static enum md_code import_string(struct md_arena *arena, const ProtobufCBinaryData *data, struct md_span *out_span,
-                                  struct md_error *error)
+static enum md_code import_string(struct md_arena *arena, const ProtobufCBinaryData *data,
+                                  struct md_span *out_span, struct md_error *error)
 {
     const char *copy = md_arena_copy_string(arena, (const char *)data->data, data->len);
     if (copy == NULL)
@@ -127,8 +130,8 @@ static enum md_code import_type(struct md_importer *importer, const Onnx__TypePr
 }
 
 /* Everything but graphs. */
-static enum md_code import_value(struct md_importer *importer, const Onnx__AttributeProto *proto, unsigned kind,
-                                 struct md_attribute *attribute, struct md_error *error)
+static enum md_code import_value(struct md_importer *importer, const Onnx__AttributeProto *proto,
+                                 unsigned kind, struct md_attribute *attribute, struct md_error *error)
 {
     struct md_arena *arena = &importer->model->arena;
     const void *numbers = NULL;
@@ -144,7 +147,8 @@ static enum md_code import_value(struct md_importer *importer, const Onnx__Attri
     case MD_ATTRIBUTE_TENSOR:
         return md_tensor_import(&importer->tensors, proto->t, &attribute->value.tensor, error);
     case MD_ATTRIBUTE_SPARSE_TENSOR:
-        return md_sparse_tensor_import(&importer->tensors, proto->sparse_tensor, &attribute->value.tensor, error);
+        return md_sparse_tensor_import(&importer->tensors, proto->sparse_tensor, &attribute->value.tensor,
+                                       error);
     case MD_ATTRIBUTE_FLOATS:
         MD_TRY(import_numbers(arena, proto->floats, proto->n_floats, sizeof *proto->floats, &numbers, error));
         attribute->count = proto->n_floats;
@@ -169,8 +173,8 @@ static enum md_code import_value(struct md_importer *importer, const Onnx__Attri
 /* ---- attributes that function bodies share ---- */
 
 /* A body may be inlined a thousand times: the values of its attributes are imported once. */
-static enum md_code import_shared(struct md_importer *importer, const Onnx__AttributeProto *proto, unsigned kind,
-                                  struct md_attribute *attribute, struct md_error *error)
+static enum md_code import_shared(struct md_importer *importer, const Onnx__AttributeProto *proto,
+                                  unsigned kind, struct md_attribute *attribute, struct md_error *error)
 {
     struct md_span key = { (const char *)&proto, sizeof proto };
     int32_t found = md_name_map_find(&importer->shared, key);
@@ -202,8 +206,8 @@ static enum md_code follow_reference(struct md_frame *frame, const Onnx__Attribu
         return MD_OK;
     const struct md_call *call = frame->call;
     if (call == NULL)
-        return md_fail(error, MD_INVALID_ARGUMENT, "refers to attribute \"%s\" of a function, but is not in one",
-                       proto->ref_attr_name);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "refers to attribute \"%s\" of a function, but is not in one", proto->ref_attr_name);
     struct md_span name = md_span_of(proto->ref_attr_name);
     int32_t given = md_name_map_find(&call->attributes, name);
     *out_proto = NULL;
@@ -217,15 +221,16 @@ static enum md_code follow_reference(struct md_frame *frame, const Onnx__Attribu
     return MD_OK;
 }
 
-static enum md_code add_subgraph(struct md_importer *importer, struct md_frame *frame, struct md_frame *written,
-                                 const Onnx__AttributeProto *proto, struct md_node *node,
-                                 struct md_attribute *attribute, struct md_error *error)
+static enum md_code add_subgraph(struct md_importer *importer, struct md_frame *frame,
+                                 struct md_frame *written, const Onnx__AttributeProto *proto,
+                                 struct md_node *node, struct md_attribute *attribute, struct md_error *error)
 {
     struct md_graph *graph;
     MD_TRY(md_graph_import(importer, proto->g, written, frame->scope, &graph, error));
     attribute->value.graph = graph;
     size_t at = node->subgraph_count++;
-    if (strcmp(attribute->name, "then_branch") == 0) { /* the order of If's branches is ours, not the file's */
+    if (strcmp(attribute->name, "then_branch") ==
+        0) { /* the order of If's branches is ours, not the file's */
         node->subgraphs[at] = node->subgraphs[0];
         at = 0;
     }
@@ -236,7 +241,8 @@ static enum md_code add_subgraph(struct md_importer *importer, struct md_frame *
 /* *out_present false: a reference to what the caller does not give. */
 static enum md_code import_attribute(struct md_importer *importer, struct md_frame *frame,
                                      const Onnx__AttributeProto *proto, struct md_node *node,
-                                     struct md_attribute *attribute, bool *out_present, struct md_error *error)
+                                     struct md_attribute *attribute, bool *out_present,
+                                     struct md_error *error)
 {
     const Onnx__AttributeProto *found;
     struct md_frame *written;
@@ -256,7 +262,8 @@ static enum md_code import_attribute(struct md_importer *importer, struct md_fra
                                : import_value(importer, found, kind, attribute, error);
 }
 
-static enum md_code check_names(struct md_importer *importer, const Onnx__NodeProto *proto, struct md_error *error)
+static enum md_code check_names(struct md_importer *importer, const Onnx__NodeProto *proto,
+                                struct md_error *error)
 {
     struct md_name_map names;
     md_name_map_init(&names, &importer->scratch, importer->seed);
@@ -270,16 +277,16 @@ static enum md_code check_names(struct md_importer *importer, const Onnx__NodePr
         for (size_t j = 0; j < i && proto->n_attribute <= LIST_SEARCH_LIMIT && twin < 0; j++)
             twin = strcmp(proto->attribute[j]->name, name) == 0 ? (int32_t)j : -1;
         if (twin >= 0)
-            return md_fail(error, MD_INVALID_ARGUMENT, "attribute \"%s\" occurs twice, as number %d and number %zu", name,
-                           (int)twin, i);
+            return md_fail(error, MD_INVALID_ARGUMENT,
+                           "attribute \"%s\" occurs twice, as number %d and number %zu", name, (int)twin, i);
         if (proto->n_attribute > LIST_SEARCH_LIMIT && !md_name_map_add(&names, md_span_of(name), (int32_t)i))
             return md_fail_memory(error, "names of attributes");
     }
     return MD_OK;
 }
 
-enum md_code md_attributes_import(struct md_importer *importer, struct md_frame *frame, const Onnx__NodeProto *proto,
-                                  struct md_node *node, struct md_error *error)
+enum md_code md_attributes_import(struct md_importer *importer, struct md_frame *frame,
+                                  const Onnx__NodeProto *proto, struct md_node *node, struct md_error *error)
 {
     if (proto->n_attribute == 0)
         return MD_OK;

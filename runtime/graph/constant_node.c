@@ -8,7 +8,8 @@ static enum md_code tensor_over(enum md_datatype datatype, const void *elements,
                                 struct md_tensor *out_tensor, struct md_error *error)
 {
     struct md_shape shape = { .rank = rank, .dims = { (int64_t)count } };
-    return md_tensor_describe(datatype, &shape, (void *)(uintptr_t)elements, out_tensor, error); /* never written to */
+    return md_tensor_describe(datatype, &shape, (void *)(uintptr_t)elements, out_tensor,
+                              error); /* never written to */
 }
 
 static enum md_code scalar_of(struct md_importer *importer, enum md_datatype datatype, const void *value,
@@ -54,7 +55,8 @@ enum md_code md_constant_import(struct md_importer *importer, const struct md_at
     case MD_ATTRIBUTE_STRINGS:
         return tensor_over(MD_BYTES, attribute->value.strings, 1, attribute->count, out_tensor, error);
     default:
-        return md_fail(error, MD_INVALID_ARGUMENT, "attribute \"%s\" of a Constant is neither tensor nor list nor number",
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "attribute \"%s\" of a Constant is neither tensor nor list nor number",
                        attribute->name);
     }
 }

@@ -23,7 +23,8 @@ static enum md_code parse_size(const char *key, const char *text, size_t *out_si
         size_t digit = (size_t)(*at - '0');
         if (*at < '0' || *at > '9' || __builtin_mul_overflow(size, (size_t)10, &size) ||
             __builtin_add_overflow(size, digit, &size))
-            return md_fail(error, MD_INVALID_ARGUMENT, "external data has %s \"%s\", which is not a size", key, text);
+            return md_fail(error, MD_INVALID_ARGUMENT, "external data has %s \"%s\", which is not a size",
+                           key, text);
     }
     if (text[0] == '\0')
         return md_fail(error, MD_INVALID_ARGUMENT, "external data has an empty %s", key);
@@ -67,17 +68,19 @@ static bool is_plain_path(const char *path)
 }
 
 /* The real path of the location, if it lies below the real directory. */
-static enum md_code resolve(const char *directory, const char *location, char out_path[PATH_MAX], struct md_error *error)
+static enum md_code resolve(const char *directory, const char *location, char out_path[PATH_MAX],
+                            struct md_error *error)
 {
     char root[PATH_MAX];
     char joined[PATH_MAX];
     if (realpath(directory, root) == NULL)
-        return md_fail(error, MD_NOT_FOUND, "directory \"%s\" of external data: %s", directory, strerror(errno));
+        return md_fail(error, MD_NOT_FOUND, "directory \"%s\" of external data: %s", directory,
+                       strerror(errno));
     size_t root_size = strlen(root);
     size_t location_size = strlen(location);
     if (root_size + 1 + location_size >= sizeof joined)
-        return md_fail(error, MD_INVALID_ARGUMENT, "location of external data has %zu bytes, which is too long",
-                       location_size);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "location of external data has %zu bytes, which is too long", location_size);
     memcpy(joined, root, root_size);
     joined[root_size] = '/';
     memcpy(joined + root_size + 1, location, location_size + 1);
@@ -86,7 +89,8 @@ static enum md_code resolve(const char *directory, const char *location, char ou
                        "external data \"%s\" in \"%s\": %s", location, directory, strerror(errno));
     bool below = root_size == 1 || (strncmp(out_path, root, root_size) == 0 && out_path[root_size] == '/');
     if (!below)
-        return md_fail(error, MD_INVALID_ARGUMENT, "external data \"%s\" is a link out of \"%s\"", location, directory);
+        return md_fail(error, MD_INVALID_ARGUMENT, "external data \"%s\" is a link out of \"%s\"", location,
+                       directory);
     return MD_OK;
 }
 
@@ -111,7 +115,8 @@ static enum md_code map_file(struct md_external_data *external, const char *loca
     struct md_model *model = external->model;
     if (!is_plain_path(location))
         return md_fail(error, MD_INVALID_ARGUMENT,
-                       "location of external data is \"%s\", it must be a relative path without \"..\"", location);
+                       "location of external data is \"%s\", it must be a relative path without \"..\"",
+                       location);
     char path[PATH_MAX];
     MD_TRY(resolve(external->directory, location, path, error));
     MD_TRY(md_model_reserve_mapping(model, &external->mapping_capacity, error));
@@ -125,20 +130,21 @@ static enum md_code map_file(struct md_external_data *external, const char *loca
     return MD_OK;
 }
 
-enum md_code md_external_data_find(struct md_external_data *external, const Onnx__TensorProto *tensor, size_t needed,
-                                   struct md_span *out_bytes, struct md_error *error)
+enum md_code md_external_data_find(struct md_external_data *external, const Onnx__TensorProto *tensor,
+                                   size_t needed, struct md_span *out_bytes, struct md_error *error)
 {
     struct place place;
     MD_TRY(parse_place(tensor, needed, &place, error));
     if (external == NULL || external->directory == NULL)
-        return md_fail(error, MD_INVALID_ARGUMENT, "external data \"%s\" is not allowed here: no directory is known",
-                       place.location);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "external data \"%s\" is not allowed here: no directory is known", place.location);
     int32_t index = md_name_map_find(&external->files, md_span_of(place.location));
     if (index < 0)
         MD_TRY(map_file(external, place.location, &index, error));
     const struct md_file_mapping *mapping = &external->model->mappings[index];
     if (place.offset > mapping->size || place.length > mapping->size - place.offset)
-        return md_fail(error, MD_INVALID_ARGUMENT, "external data \"%s\": offset %zu and length %zu, the file has %zu bytes",
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "external data \"%s\": offset %zu and length %zu, the file has %zu bytes",
                        place.location, place.offset, place.length, mapping->size);
     *out_bytes = (struct md_span){ NULL, place.length };
     if (place.length > 0)
@@ -146,12 +152,15 @@ enum md_code md_external_data_find(struct md_external_data *external, const Onnx
     return MD_OK;
 }
 
-enum md_code md_external_data_count_copy(struct md_external_data *external, size_t size, struct md_error *error)
+enum md_code md_external_data_count_copy(struct md_external_data *external, size_t size,
+                                         struct md_error *error)
 {
-    external->copied_bytes += size; /* cannot overflow: bounded at every step by the check below and one file's size */
+    external->copied_bytes +=
+        size; /* cannot overflow: bounded at every step by the check below and one file's size */
     if (external->copied_bytes / COPY_FACTOR > external->mapped_bytes)
-        return md_fail(error, MD_INVALID_ARGUMENT,
-                       "external data overlaps: tensors of %zu bytes are unaligned parts of files of %zu bytes",
-                       external->copied_bytes, external->mapped_bytes);
+        return md_fail(
+            error, MD_INVALID_ARGUMENT,
+            "external data overlaps: tensors of %zu bytes are unaligned parts of files of %zu bytes",
+            external->copied_bytes, external->mapped_bytes);
     return MD_OK;
 }

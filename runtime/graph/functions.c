@@ -1,7 +1,7 @@
 /* functions.c - model-local functions: the nodes of the body take the place of the call. See importer.h.
  *
- * What a hostile file could do with it is bounded: calls inside calls by MD_MAX_NESTING, recursion is found by
- * looking at the calls around, and growth by MD_MAX_NODES and MD_MAX_INLINED_BYTES. */
+ * What a hostile file could do with it is bounded: calls inside calls by MD_MAX_NESTING, recursion is found
+ * by looking at the calls around, and growth by MD_MAX_NODES and MD_MAX_INLINED_BYTES. */
 #include "importer.h"
 
 #include <inttypes.h>
@@ -13,9 +13,11 @@ static const char *text_of(const char *text)
 }
 
 /* "domain\nname\noverload" in scratch, *out_key.bytes NULL: no memory. */
-static struct md_span key_of(struct md_importer *importer, const char *domain, const char *name, const char *overload)
+static struct md_span key_of(struct md_importer *importer, const char *domain, const char *name,
+                             const char *overload)
 {
-    const char *key = md_arena_printf(&importer->scratch, "%s\n%s\n%s", domain, text_of(name), text_of(overload));
+    const char *key =
+        md_arena_printf(&importer->scratch, "%s\n%s\n%s", domain, text_of(name), text_of(overload));
     return key != NULL ? md_span_of(key) : (struct md_span){ NULL, 0 };
 }
 
@@ -28,8 +30,9 @@ static enum md_code index_opsets(struct md_function *function, struct md_error *
         if (twin < 0 && !md_name_map_add(&function->opsets, domain, (int32_t)i))
             return md_fail_memory(error, "opsets of a function");
         if (twin >= 0 && proto->opset_import[twin]->version != proto->opset_import[i]->version)
-            return md_fail(error, MD_INVALID_ARGUMENT, "domain \"%s\" is imported with version %" PRId64 " and %" PRId64,
-                           domain.bytes, proto->opset_import[twin]->version, proto->opset_import[i]->version);
+            return md_fail(error, MD_INVALID_ARGUMENT,
+                           "domain \"%s\" is imported with version %" PRId64 " and %" PRId64, domain.bytes,
+                           proto->opset_import[twin]->version, proto->opset_import[i]->version);
     }
     return MD_OK;
 }
@@ -41,7 +44,8 @@ static enum md_code index_defaults(struct md_function *function, struct md_error
         const Onnx__AttributeProto *attribute = proto->attribute_proto[i];
         struct md_span name = md_span_of(text_of(attribute->name));
         if (attribute->g != NULL || attribute->ref_attr_name != NULL)
-            return md_fail(error, MD_UNIMPLEMENTED, "default of attribute \"%s\" is a graph or a reference", name.bytes);
+            return md_fail(error, MD_UNIMPLEMENTED, "default of attribute \"%s\" is a graph or a reference",
+                           name.bytes);
         if (md_name_map_find(&function->defaults, name) >= 0)
             return md_fail(error, MD_INVALID_ARGUMENT, "attribute \"%s\" has two defaults", name.bytes);
         if (!md_name_map_add(&function->defaults, name, (int32_t)i))
@@ -81,7 +85,8 @@ enum md_code md_functions_import(struct md_importer *importer, struct md_error *
     for (size_t i = 0; i < count; i++) {
         enum md_code code = import_function(importer, i, error);
         if (code != MD_OK)
-            return md_fail_prefix(error, code, "function \"%s\"", text_of(importer->proto->functions[i]->name));
+            return md_fail_prefix(error, code, "function \"%s\"",
+                                  text_of(importer->proto->functions[i]->name));
     }
     return MD_OK;
 }
@@ -109,30 +114,36 @@ static size_t inlined_limit(const struct md_importer *importer)
     size_t size = importer->tensors.bytes.size;
     if (size <= MD_MIN_INLINED_BYTES / MD_MAX_INLINED_FACTOR)
         return MD_MIN_INLINED_BYTES;
-    return size < MD_MAX_INLINED_BYTES / MD_MAX_INLINED_FACTOR ? size * MD_MAX_INLINED_FACTOR : MD_MAX_INLINED_BYTES;
+    return size < MD_MAX_INLINED_BYTES / MD_MAX_INLINED_FACTOR ? size * MD_MAX_INLINED_FACTOR
+                                                               : MD_MAX_INLINED_BYTES;
 }
 
-static enum md_code check_call(struct md_importer *importer, const struct md_call *call, struct md_error *error)
+static enum md_code check_call(struct md_importer *importer, const struct md_call *call,
+                               struct md_error *error)
 {
     const Onnx__FunctionProto *proto = call->function->proto;
     for (const struct md_call *outer = call->caller->call; outer != NULL; outer = outer->caller->call)
         if (outer->function == call->function)
-            return md_fail(error, MD_INVALID_ARGUMENT, "function \"%s\" calls itself, by way of node \"%s\"", proto->name,
-                           outer->name);
+            return md_fail(error, MD_INVALID_ARGUMENT, "function \"%s\" calls itself, by way of node \"%s\"",
+                           proto->name, outer->name);
     if (call->depth > MD_MAX_NESTING)
-        return md_fail(error, MD_INVALID_ARGUMENT, "functions call each other deeper than %d", MD_MAX_NESTING);
+        return md_fail(error, MD_INVALID_ARGUMENT, "functions call each other deeper than %d",
+                       MD_MAX_NESTING);
     if (call->node->n_input > proto->n_input || call->node->n_output > proto->n_output)
-        return md_fail(error, MD_INVALID_ARGUMENT, "%zu inputs and %zu outputs, function \"%s\" has %zu and %zu",
-                       call->node->n_input, call->node->n_output, proto->name, proto->n_input, proto->n_output);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "%zu inputs and %zu outputs, function \"%s\" has %zu and %zu", call->node->n_input,
+                       call->node->n_output, proto->name, proto->n_input, proto->n_output);
     size_t limit = inlined_limit(importer);
     if (call->function->size > limit - importer->inlined_bytes)
-        return md_fail(error, MD_INVALID_ARGUMENT, "function \"%s\": the bodies of all calls have more than %zu bytes",
-                       proto->name, limit);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "function \"%s\": the bodies of all calls have more than %zu bytes", proto->name,
+                       limit);
     importer->inlined_bytes += call->function->size;
     return MD_OK;
 }
 
-static enum md_code index_attributes(struct md_importer *importer, struct md_call *call, struct md_error *error)
+static enum md_code index_attributes(struct md_importer *importer, struct md_call *call,
+                                     struct md_error *error)
 {
     md_name_map_init(&call->attributes, &importer->scratch, importer->seed);
     for (size_t i = 0; i < call->node->n_attribute; i++) {
@@ -156,16 +167,16 @@ static enum md_code bind_inputs(struct md_importer *importer, struct md_frame *b
         if (actual[0] != '\0')
             MD_TRY(md_frame_resolve(importer, call->caller, actual, &value, &found, error));
         if (!found)
-            return md_fail(error, MD_INVALID_ARGUMENT, "input %zu is \"%s\", which no node, input or initializer defines",
-                           i, actual);
+            return md_fail(error, MD_INVALID_ARGUMENT,
+                           "input %zu is \"%s\", which no node, input or initializer defines", i, actual);
         MD_TRY(md_frame_bind(importer, body, proto->input[i], value, MD_BOUND_INPUT, error));
     }
     return MD_OK;
 }
 
 /* An output that is one of the inputs: the call becomes an Identity. */
-static enum md_code add_identity(struct md_importer *importer, const struct md_frame *body, int32_t from, int32_t to,
-                                 struct md_error *error)
+static enum md_code add_identity(struct md_importer *importer, const struct md_frame *body, int32_t from,
+                                 int32_t to, struct md_error *error)
 {
     struct md_arena *arena = &importer->model->arena;
     int32_t *ends = md_arena_allocate(arena, 2 * sizeof *ends);
@@ -208,16 +219,21 @@ static enum md_code check_outputs(const struct md_frame *body, struct md_error *
     for (size_t i = 0; i < proto->n_output; i++) {
         const struct md_binding *binding = md_frame_find(body, proto->output[i]);
         if (binding == NULL || binding->definer == MD_BOUND_PENDING)
-            return md_fail(error, MD_INVALID_ARGUMENT, "output \"%s\" of function \"%s\" is defined by no node",
-                           proto->output[i], proto->name);
+            return md_fail(error, MD_INVALID_ARGUMENT,
+                           "output \"%s\" of function \"%s\" is defined by no node", proto->output[i],
+                           proto->name);
     }
     return MD_OK;
 }
 
-enum md_code md_function_inline(struct md_importer *importer, struct md_frame *frame, const struct md_function *function,
-                                const Onnx__NodeProto *node, const char *name, struct md_error *error)
+enum md_code md_function_inline(struct md_importer *importer, struct md_frame *frame,
+                                const struct md_function *function, const Onnx__NodeProto *node,
+                                const char *name, struct md_error *error)
 {
-    struct md_call call = { .function = function, .node = node, .caller = frame, .name = name,
+    struct md_call call = { .function = function,
+                            .node = node,
+                            .caller = frame,
+                            .name = name,
                             .depth = frame->call != NULL ? frame->call->depth + 1 : 1 };
     struct md_frame body;
     MD_TRY(check_call(importer, &call, error));

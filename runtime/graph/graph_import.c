@@ -8,14 +8,15 @@ static enum md_code add_initializer(struct md_importer *importer, struct md_fram
 {
     int32_t value;
     if (name == NULL || name[0] == '\0')
-        return md_fail(error, MD_INVALID_ARGUMENT, "graph \"%s\": an initializer has no name", frame->scope->name);
+        return md_fail(error, MD_INVALID_ARGUMENT, "graph \"%s\": an initializer has no name",
+                       frame->scope->name);
     MD_TRY(md_scope_add_value(importer, frame->scope, frame->call, name, &value, error));
     MD_TRY(md_frame_bind(importer, frame, name, value, MD_BOUND_INITIALIZER, error));
     return md_scope_set_constant(importer, frame->scope, value, tensor, error);
 }
 
-static enum md_code import_initializers(struct md_importer *importer, struct md_frame *frame, const Onnx__GraphProto *proto,
-                                        struct md_error *error)
+static enum md_code import_initializers(struct md_importer *importer, struct md_frame *frame,
+                                        const Onnx__GraphProto *proto, struct md_error *error)
 {
     struct md_tensor tensor;
     for (size_t i = 0; i < proto->n_initializer; i++) {
@@ -37,13 +38,16 @@ static enum md_code set_type(struct md_importer *importer, struct md_scope *scop
         return MD_OK; /* of a constant we know more than the file says */
     enum md_code code =
         md_value_type_import(&importer->model->arena, info->type, &scope->values[value].type, error);
-    return code == MD_OK ? MD_OK : md_fail_prefix(error, code, "value \"%s\" of graph \"%s\"", info->name, scope->name);
+    return code == MD_OK
+               ? MD_OK
+               : md_fail_prefix(error, code, "value \"%s\" of graph \"%s\"", info->name, scope->name);
 }
 
-/* An input that is also an initializer is a constant: IR 3 wants every initializer listed as an input, later ones
- * mean a default, which nobody overrides here. */
-static enum md_code import_inputs(struct md_importer *importer, struct md_frame *frame, const Onnx__GraphProto *proto,
-                                  struct md_graph *graph, struct md_error *error)
+/* An input that is also an initializer is a constant: IR 3 wants every initializer listed as an input, later
+ * ones mean a default, which nobody overrides here. */
+static enum md_code import_inputs(struct md_importer *importer, struct md_frame *frame,
+                                  const Onnx__GraphProto *proto, struct md_graph *graph,
+                                  struct md_error *error)
 {
     graph->inputs = md_arena_allocate_zeroed(&importer->model->arena, proto->n_input, sizeof *graph->inputs);
     if (graph->inputs == NULL)
@@ -52,7 +56,8 @@ static enum md_code import_inputs(struct md_importer *importer, struct md_frame 
         const Onnx__ValueInfoProto *info = proto->input[i];
         int32_t value;
         if (info->name == NULL || info->name[0] == '\0')
-            return md_fail(error, MD_INVALID_ARGUMENT, "input %zu of graph \"%s\" has no name", i, frame->scope->name);
+            return md_fail(error, MD_INVALID_ARGUMENT, "input %zu of graph \"%s\" has no name", i,
+                           frame->scope->name);
         const struct md_binding *binding = md_frame_find(frame, info->name);
         if (binding != NULL && binding->definer == MD_BOUND_INITIALIZER)
             continue;
@@ -67,10 +72,12 @@ static enum md_code import_inputs(struct md_importer *importer, struct md_frame 
     return MD_OK;
 }
 
-static enum md_code import_outputs(struct md_importer *importer, struct md_frame *frame, const Onnx__GraphProto *proto,
-                                   struct md_graph *graph, struct md_error *error)
+static enum md_code import_outputs(struct md_importer *importer, struct md_frame *frame,
+                                   const Onnx__GraphProto *proto, struct md_graph *graph,
+                                   struct md_error *error)
 {
-    graph->outputs = md_arena_allocate_zeroed(&importer->model->arena, proto->n_output, sizeof *graph->outputs);
+    graph->outputs =
+        md_arena_allocate_zeroed(&importer->model->arena, proto->n_output, sizeof *graph->outputs);
     if (graph->outputs == NULL)
         return md_fail_memory(error, "outputs");
     for (size_t i = 0; i < proto->n_output; i++) {
@@ -78,12 +85,14 @@ static enum md_code import_outputs(struct md_importer *importer, struct md_frame
         bool found = false;
         int32_t value = MD_NO_VALUE;
         if (info->name == NULL || info->name[0] == '\0')
-            return md_fail(error, MD_INVALID_ARGUMENT, "output %zu of graph \"%s\" has no name", i, frame->scope->name);
+            return md_fail(error, MD_INVALID_ARGUMENT, "output %zu of graph \"%s\" has no name", i,
+                           frame->scope->name);
         MD_TRY(md_frame_resolve(importer, frame, info->name, &value, &found, error));
         if (!found || value == MD_NO_VALUE)
-            return md_fail(error, MD_INVALID_ARGUMENT,
-                           "output %zu of graph \"%s\" is \"%s\", which no node, input or initializer defines", i,
-                           frame->scope->name, info->name);
+            return md_fail(
+                error, MD_INVALID_ARGUMENT,
+                "output %zu of graph \"%s\" is \"%s\", which no node, input or initializer defines", i,
+                frame->scope->name, info->name);
         if (frame->scope->values[value].type.kind == MD_TYPE_UNKNOWN) /* an input may also be an output */
             MD_TRY(set_type(importer, frame->scope, value, info, error));
         graph->outputs[graph->output_count++] = value;
@@ -129,8 +138,9 @@ static enum md_code finish(struct md_importer *importer, struct md_scope *scope,
     return MD_OK;
 }
 
-enum md_code md_graph_import(struct md_importer *importer, const Onnx__GraphProto *proto, struct md_frame *parent,
-                             struct md_scope *scope, struct md_graph **out_graph, struct md_error *error)
+enum md_code md_graph_import(struct md_importer *importer, const Onnx__GraphProto *proto,
+                             struct md_frame *parent, struct md_scope *scope, struct md_graph **out_graph,
+                             struct md_error *error)
 {
     struct md_arena *arena = &importer->model->arena;
     struct md_graph *graph = md_arena_allocate_zeroed(arena, 1, sizeof *graph);
@@ -143,7 +153,8 @@ enum md_code md_graph_import(struct md_importer *importer, const Onnx__GraphProt
     md_scope_init(importer, &inner, scope, name);
     md_frame_init(importer, &frame, parent, &inner, parent != NULL ? parent->call : NULL);
     if (inner.depth > MD_MAX_NESTING)
-        return md_fail(error, MD_INVALID_ARGUMENT, "graphs lie inside each other deeper than %d", MD_MAX_NESTING);
+        return md_fail(error, MD_INVALID_ARGUMENT, "graphs lie inside each other deeper than %d",
+                       MD_MAX_NESTING);
     MD_TRY(import_initializers(importer, &frame, proto, error));
     MD_TRY(import_inputs(importer, &frame, proto, graph, error));
     MD_TRY(md_nodes_import(importer, &frame, proto->node, proto->n_node, error));

@@ -23,7 +23,8 @@ static uint64_t random_seed(void)
     return seed;
 }
 
-static enum md_code import_producer(struct md_model *model, const Onnx__ModelProto *proto, struct md_error *error)
+static enum md_code import_producer(struct md_model *model, const Onnx__ModelProto *proto,
+                                    struct md_error *error)
 {
     const char *name = text_of(proto->producer_name);
     const char *version = text_of(proto->producer_version);
@@ -46,8 +47,8 @@ static enum md_code import_opsets(struct md_importer *importer, struct md_error 
         int32_t twin = md_name_map_find(&importer->opsets, domain);
         if (twin >= 0 && opsets[twin].version != version)
             return md_fail(error, MD_INVALID_ARGUMENT,
-                           "domain \"%s\" is imported twice, with version %" PRId64 " and %" PRId64, domain.bytes,
-                           opsets[twin].version, version);
+                           "domain \"%s\" is imported twice, with version %" PRId64 " and %" PRId64,
+                           domain.bytes, opsets[twin].version, version);
         if (twin >= 0)
             continue;
         opsets[count] = (struct md_opset){ md_arena_copy_string(arena, domain.bytes, domain.size), version };
@@ -60,8 +61,8 @@ static enum md_code import_opsets(struct md_importer *importer, struct md_error 
     return MD_OK;
 }
 
-static void importer_init(struct md_importer *importer, struct md_model *model, struct md_span bytes, bool keep_bytes,
-                          const char *directory, size_t mapping_capacity)
+static void importer_init(struct md_importer *importer, struct md_model *model, struct md_span bytes,
+                          bool keep_bytes, const char *directory, size_t mapping_capacity)
 {
     *importer = (struct md_importer){ .model = model, .seed = random_seed() };
     struct md_arena *scratch = &importer->scratch;
@@ -82,7 +83,8 @@ static enum md_code import_model(struct md_importer *importer, struct md_error *
 {
     struct md_model *model = importer->model;
     ProtobufCMessage *message;
-    MD_TRY(md_wire_unpack(&onnx__model_proto__descriptor, importer->tensors.bytes, &importer->scratch, &message, error));
+    MD_TRY(md_wire_unpack(&onnx__model_proto__descriptor, importer->tensors.bytes, &importer->scratch,
+                          &message, error));
     const Onnx__ModelProto *proto = (const Onnx__ModelProto *)message;
     importer->proto = proto;
     model->ir_version = proto->has_ir_version ? proto->ir_version : 0;
@@ -98,7 +100,8 @@ static enum md_code import_model(struct md_importer *importer, struct md_error *
     return MD_OK;
 }
 
-static enum md_code model_create(const struct md_allocator *allocator, struct md_model **out_model, struct md_error *error)
+static enum md_code model_create(const struct md_allocator *allocator, struct md_model **out_model,
+                                 struct md_error *error)
 {
     struct md_model *model = md_allocate_zeroed(allocator, 1, sizeof *model);
     if (model == NULL)
@@ -110,8 +113,9 @@ static enum md_code model_create(const struct md_allocator *allocator, struct md
 }
 
 /* Takes the model: destroys it on failure. */
-static enum md_code fill_model(struct md_model *model, struct md_span bytes, bool keep_bytes, const char *directory,
-                               size_t mapping_capacity, struct md_model **out_model, struct md_error *error)
+static enum md_code fill_model(struct md_model *model, struct md_span bytes, bool keep_bytes,
+                               const char *directory, size_t mapping_capacity, struct md_model **out_model,
+                               struct md_error *error)
 {
     struct md_importer importer;
     importer_init(&importer, model, bytes, keep_bytes, directory, mapping_capacity);
@@ -124,26 +128,28 @@ static enum md_code fill_model(struct md_model *model, struct md_span bytes, boo
     return code;
 }
 
-enum md_code md_model_import(const struct md_allocator *allocator, const void *bytes, size_t size, bool keep_bytes,
-                             const char *directory, struct md_model **out_model, struct md_error *error)
+enum md_code md_model_import(const struct md_allocator *allocator, const void *bytes, size_t size,
+                             bool keep_bytes, const char *directory, struct md_model **out_model,
+                             struct md_error *error)
 {
     struct md_model *model;
     MD_TRY(model_create(allocator, &model, error));
     return fill_model(model, (struct md_span){ bytes, size }, keep_bytes, directory, 0, out_model, error);
 }
 
-enum md_code md_model_open(const struct md_allocator *allocator, const char *path, struct md_model **out_model,
-                           struct md_error *error)
+enum md_code md_model_open(const struct md_allocator *allocator, const char *path,
+                           struct md_model **out_model, struct md_error *error)
 {
     struct md_model *model;
     MD_TRY(model_create(allocator, &model, error));
     size_t capacity = 0;
     const char *slash = strrchr(path, '/');
-    const char *directory = slash == path  ? md_arena_printf(&model->arena, "/")
-                            : slash != NULL ? md_arena_copy_string(&model->arena, path, (size_t)(slash - path))
-                                            : md_arena_printf(&model->arena, ".");
-    enum md_code code = directory != NULL ? md_model_reserve_mapping(model, &capacity, error)
-                                          : md_fail_memory(error, "path");
+    const char *directory = slash == path ? md_arena_printf(&model->arena, "/")
+                            : slash != NULL
+                                ? md_arena_copy_string(&model->arena, path, (size_t)(slash - path))
+                                : md_arena_printf(&model->arena, ".");
+    enum md_code code =
+        directory != NULL ? md_model_reserve_mapping(model, &capacity, error) : md_fail_memory(error, "path");
     if (code == MD_OK)
         code = md_file_map(path, &model->mappings[0], error);
     if (code != MD_OK) {

@@ -30,7 +30,8 @@ static uint64_t hash_name(uint64_t seed, struct md_span name)
     return mix(hash, seed ^ UINT64_C(0x8EBC6AF09C88C6E3));
 }
 
-static struct md_name_slot *slot_of(struct md_name_slot *slots, size_t capacity, uint64_t hash, struct md_span name)
+static struct md_name_slot *slot_of(struct md_name_slot *slots, size_t capacity, uint64_t hash,
+                                    struct md_span name)
 {
     for (size_t at = (size_t)hash & (capacity - 1);; at = (at + 1) & (capacity - 1)) {
         struct md_name_slot *slot = &slots[at];

@@ -1,5 +1,5 @@
-/* name_map.h - names to numbers while a model is imported. Keys are borrowed and outlive the map; memory is an
- * arena's. The hash is keyed, so that a hostile file cannot make it slow. */
+/* name_map.h - names to numbers while a model is imported. Keys are borrowed and outlive the map; memory is
+ * an arena's. The hash is keyed, so that a hostile file cannot make it slow. */
 #ifndef MD_NAME_MAP_H
 #define MD_NAME_MAP_H
 

@@ -11,7 +11,8 @@
 #include <string.h>
 
 enum {
-    LENGTH_BYTES = 5,      /* lengths in the lean copy are padded varints, so that they can be written afterwards */
+    LENGTH_BYTES =
+        5, /* lengths in the lean copy are padded varints, so that they can be written afterwards */
     TENSOR_TOKEN_SIZE = 16 /* offset and size, 64 bits each */
 };
 
@@ -82,7 +83,8 @@ enum md_wire_result md_wire_next(struct md_wire_reader *reader, struct md_wire_f
     uint64_t tag;
     if (!md_wire_varint(&ahead, &tag) || tag > UINT32_MAX || tag >> 3 == 0)
         return MD_WIRE_BAD;
-    *out_field = (struct md_wire_field){ .number = (uint32_t)(tag >> 3), .type = (enum md_wire_type)(tag & 7) };
+    *out_field =
+        (struct md_wire_field){ .number = (uint32_t)(tag >> 3), .type = (enum md_wire_type)(tag & 7) };
     if (!read_payload(&ahead, out_field))
         return MD_WIRE_BAD;
     *reader = ahead;
@@ -95,7 +97,8 @@ static enum md_code append(struct lean *lean, const void *bytes, size_t size)
         size_t wanted;
         if (!md_checked_add(lean->size, size, &wanted) || wanted > INT_MAX)
             return md_fail(lean->error, MD_INVALID_ARGUMENT,
-                           "model has more than %d bytes besides its tensor data, limit of protobuf", INT_MAX);
+                           "model has more than %d bytes besides its tensor data, limit of protobuf",
+                           INT_MAX);
         size_t grown = wanted > lean->capacity * 2 ? wanted : lean->capacity * 2;
         unsigned char *memory = md_reallocate(lean->allocator, lean->bytes, lean->size, grown);
         if (memory == NULL)
@@ -149,8 +152,8 @@ static enum md_code append_field(struct lean *lean, const struct md_wire_field *
 
 static bool is_tensor_payload(const ProtobufCMessageDescriptor *type, uint32_t number)
 {
-    return type == &onnx__tensor_proto__descriptor && (number == 9 || (number >= 4 && number <= 7) || number == 10 ||
-                                                       number == 11);
+    return type == &onnx__tensor_proto__descriptor &&
+           (number == 9 || (number >= 4 && number <= 7) || number == 10 || number == 11);
 }
 
 static bool wire_type_fits(const ProtobufCFieldDescriptor *field, enum md_wire_type type)
@@ -185,20 +188,22 @@ static enum md_code check_field(const struct lean *lean, const ProtobufCMessageD
     long long place = (long long)(start - lean->origin);
     if (!wire_type_fits(known, field->type))
         return md_fail(lean->error, MD_INVALID_ARGUMENT,
-                       "field \"%s\" of %s at byte %lld has wire type %d, which is not that of its type", known->name,
-                       message->short_name, place, (int)field->type);
+                       "field \"%s\" of %s at byte %lld has wire type %d, which is not that of its type",
+                       known->name, message->short_name, place, (int)field->type);
     if (known->type != PROTOBUF_C_TYPE_STRING)
         return MD_OK;
     const char *text = (const char *)field->bytes;
     if (memchr(text, '\0', field->size) != NULL || md_utf8_valid_prefix(text, field->size) != field->size)
         return md_fail(lean->error, MD_INVALID_ARGUMENT,
-                       "field \"%s\" of %s at byte %lld is text of %zu bytes that are not UTF-8 without NUL", known->name,
-                       message->short_name, place, field->size);
+                       "field \"%s\" of %s at byte %lld is text of %zu bytes that are not UTF-8 without NUL",
+                       known->name, message->short_name, place, field->size);
     return MD_OK;
 }
 
-/* One level more. Subgraphs are counted apart from other messages: 32 Ifs inside each other are 96 messages. */
-static enum md_code enter(const struct lean *lean, const ProtobufCMessageDescriptor *type, struct depth *depth)
+/* One level more. Subgraphs are counted apart from other messages: 32 Ifs inside each other are 96 messages.
+ */
+static enum md_code enter(const struct lean *lean, const ProtobufCMessageDescriptor *type,
+                          struct depth *depth)
 {
     bool is_graph = type == &onnx__graph_proto__descriptor;
     depth->messages = is_graph ? 0 : depth->messages + 1;
@@ -209,8 +214,8 @@ static enum md_code enter(const struct lean *lean, const ProtobufCMessageDescrip
                    is_graph ? "graphs" : "messages", MD_MAX_NESTING);
 }
 
-static enum md_code append_message(struct lean *lean, const ProtobufCMessageDescriptor *type, struct md_wire_reader reader,
-                                   struct depth depth);
+static enum md_code append_message(struct lean *lean, const ProtobufCMessageDescriptor *type,
+                                   struct md_wire_reader reader, struct depth depth);
 
 static enum md_code append_submessage(struct lean *lean, const ProtobufCMessageDescriptor *type,
                                       const struct md_wire_field *field, struct depth depth)
@@ -219,7 +224,8 @@ static enum md_code append_submessage(struct lean *lean, const ProtobufCMessageD
     unsigned char length[LENGTH_BYTES] = { 0 };
     size_t place = lean->size;
     MD_TRY(append(lean, length, sizeof length));
-    MD_TRY(append_message(lean, type, (struct md_wire_reader){ field->bytes, field->bytes + field->size }, depth));
+    MD_TRY(append_message(lean, type, (struct md_wire_reader){ field->bytes, field->bytes + field->size },
+                          depth));
     encode_length(lean->size - place - LENGTH_BYTES, length);
     memcpy(lean->bytes + place, length, sizeof length);
     return MD_OK;
@@ -229,25 +235,28 @@ static enum md_code append_tensor_token(struct lean *lean, struct md_wire_reader
 {
     uint64_t token[2] = { (uint64_t)(whole.at - lean->origin), (uint64_t)(whole.end - whole.at) };
     _Static_assert(sizeof token == TENSOR_TOKEN_SIZE, "token holds two numbers");
-    struct md_wire_field field = { .number = 9, .type = MD_WIRE_LENGTH, .bytes = (const unsigned char *)token,
-                                   .size = sizeof token };
+    struct md_wire_field field = {
+        .number = 9, .type = MD_WIRE_LENGTH, .bytes = (const unsigned char *)token, .size = sizeof token
+    };
     return append_field(lean, &field);
 }
 
-/* A second occurrence of a singular message would be merged by protobuf; nobody writes that, and it is refused. */
+/* A second occurrence of a singular message would be merged by protobuf; nobody writes that, and it is
+ * refused. */
 static enum md_code check_once(const struct lean *lean, const ProtobufCMessageDescriptor *type,
                                const ProtobufCFieldDescriptor *known, uint64_t *seen)
 {
     uint64_t bit = UINT64_C(1) << (known - type->fields); /* messages of ONNX have fewer than 64 fields */
-    if (known->type == PROTOBUF_C_TYPE_MESSAGE && known->label != PROTOBUF_C_LABEL_REPEATED && (*seen & bit) != 0)
+    if (known->type == PROTOBUF_C_TYPE_MESSAGE && known->label != PROTOBUF_C_LABEL_REPEATED &&
+        (*seen & bit) != 0)
         return md_fail(lean->error, MD_INVALID_ARGUMENT, "field \"%s\" of %s occurs twice", known->name,
                        type->short_name);
     *seen |= bit;
     return MD_OK;
 }
 
-static enum md_code append_message(struct lean *lean, const ProtobufCMessageDescriptor *type, struct md_wire_reader reader,
-                                   struct depth depth)
+static enum md_code append_message(struct lean *lean, const ProtobufCMessageDescriptor *type,
+                                   struct md_wire_reader reader, struct depth depth)
 {
     MD_TRY(enter(lean, type, &depth));
     const struct md_wire_reader whole = reader;
@@ -259,9 +268,10 @@ static enum md_code append_message(struct lean *lean, const ProtobufCMessageDesc
         if (result == MD_WIRE_END)
             break;
         if (result == MD_WIRE_BAD)
-            return md_fail(lean->error, MD_INVALID_ARGUMENT,
-                           "not an ONNX file, or cut off: no field of %s at byte %lld (its message ends at %lld)",
-                           type->short_name, (long long)(start - lean->origin), (long long)(whole.end - lean->origin));
+            return md_fail(
+                lean->error, MD_INVALID_ARGUMENT,
+                "not an ONNX file, or cut off: no field of %s at byte %lld (its message ends at %lld)",
+                type->short_name, (long long)(start - lean->origin), (long long)(whole.end - lean->origin));
         const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(type, field.number);
         if (known == NULL)
             continue;
@@ -299,13 +309,14 @@ static void unpack_free(void *data, void *pointer)
     (void)pointer; /* goes with the arena */
 }
 
-enum md_code md_wire_unpack(const ProtobufCMessageDescriptor *type, struct md_span bytes, struct md_arena *scratch,
-                            ProtobufCMessage **out_message, struct md_error *error)
+enum md_code md_wire_unpack(const ProtobufCMessageDescriptor *type, struct md_span bytes,
+                            struct md_arena *scratch, ProtobufCMessage **out_message, struct md_error *error)
 {
-    const unsigned char *start = bytes.size == 0 ? (const unsigned char *)"" : (const unsigned char *)bytes.bytes;
+    const unsigned char *start =
+        bytes.size == 0 ? (const unsigned char *)"" : (const unsigned char *)bytes.bytes;
     struct lean lean = { .allocator = scratch->allocator, .origin = start, .error = error };
-    enum md_code code =
-        append_message(&lean, type, (struct md_wire_reader){ start, start + bytes.size }, (struct depth){ 0, 0 });
+    enum md_code code = append_message(&lean, type, (struct md_wire_reader){ start, start + bytes.size },
+                                       (struct depth){ 0, 0 });
     if (code != MD_OK)
         goto done;
     struct unpack_memory memory = { scratch, false };

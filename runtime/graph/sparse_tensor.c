@@ -6,7 +6,8 @@
 #include <string.h>
 
 static enum md_code describe_dense(struct md_tensor_source *source, const Onnx__SparseTensorProto *proto,
-                                   enum md_datatype datatype, struct md_tensor *out_dense, struct md_error *error)
+                                   enum md_datatype datatype, struct md_tensor *out_dense,
+                                   struct md_error *error)
 {
     if (proto->n_dims > MD_MAX_RANK)
         return md_fail(error, MD_UNIMPLEMENTED, "rank is %zu, limit is %d", proto->n_dims, MD_MAX_RANK);
@@ -14,16 +15,16 @@ static enum md_code describe_dense(struct md_tensor_source *source, const Onnx__
     MD_TRY(md_tensor_describe(datatype, &shape, NULL, out_dense, error));
     size_t size = md_tensor_size(out_dense);
     if (size > MD_MAX_DENSE_BYTES - source->dense_bytes)
-        return md_fail(error, MD_UNIMPLEMENTED, "dense form has %zu bytes after %zu of others, limit is %d", size,
-                       source->dense_bytes, MD_MAX_DENSE_BYTES);
+        return md_fail(error, MD_UNIMPLEMENTED, "dense form has %zu bytes after %zu of others, limit is %d",
+                       size, source->dense_bytes, MD_MAX_DENSE_BYTES);
     source->dense_bytes += size;
     out_dense->bytes = md_arena_allocate_zeroed(source->arena, out_dense->count, md_datatype_size(datatype));
     return out_dense->bytes != NULL ? MD_OK : md_fail_memory(error, "dense form");
 }
 
 /* Indices are [count], linear, or [count, rank], one coordinate per dim. */
-static enum md_code check_indices(const struct md_tensor *values, const struct md_tensor *indices, int32_t rank,
-                                  struct md_error *error)
+static enum md_code check_indices(const struct md_tensor *values, const struct md_tensor *indices,
+                                  int32_t rank, struct md_error *error)
 {
     char text[MD_SHAPE_TEXT_SIZE];
     const struct md_shape *shape = &indices->shape;
@@ -34,12 +35,15 @@ static enum md_code check_indices(const struct md_tensor *values, const struct m
                        md_datatype_name(indices->datatype));
     if (values->shape.rank == 1 && (linear || coordinates) && (size_t)shape->dims[0] == values->count)
         return MD_OK;
-    return md_fail(error, MD_INVALID_ARGUMENT, "indices have shape %s, %zu values of rank %" PRId32 " need [%zu] or [%zu,%" PRId32 "]",
-                   md_shape_text(shape, text, sizeof text), values->count, rank, values->count, values->count, rank);
+    return md_fail(error, MD_INVALID_ARGUMENT,
+                   "indices have shape %s, %zu values of rank %" PRId32 " need [%zu] or [%zu,%" PRId32 "]",
+                   md_shape_text(shape, text, sizeof text), values->count, rank, values->count, values->count,
+                   rank);
 }
 
 /* Linear place of value `nth`; false: outside. */
-static bool place_of(const struct md_tensor *indices, const struct md_tensor *dense, size_t nth, size_t *out_place)
+static bool place_of(const struct md_tensor *indices, const struct md_tensor *dense, size_t nth,
+                     size_t *out_place)
 {
     const int64_t *entries = md_elements(const int64_t, indices);
     if (indices->shape.rank == 1) {

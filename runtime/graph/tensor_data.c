@@ -5,18 +5,22 @@
 #include <stdint.h>
 #include <string.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "ONNX stores little-endian bytes and we read them as they are");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "ONNX stores little-endian bytes and we read them as they are");
 
 const char *md_data_field_name(enum md_data_field field)
 {
-    static const char *const names[] = { "no data field", "", "", "", "float_data", "int32_data",
-                                         "string_data", "int64_data", "", "raw_data", "double_data", "uint64_data" };
+    static const char *const names[] = {
+        "no data field", "",           "", "",         "float_data",  "int32_data",
+        "string_data",   "int64_data", "", "raw_data", "double_data", "uint64_data"
+    };
     return names[field];
 }
 
 static bool is_data_field(uint32_t number)
 {
-    return (number >= MD_DATA_FLOAT && number <= MD_DATA_INT64) || (number >= MD_DATA_RAW && number <= MD_DATA_UINT64);
+    return (number >= MD_DATA_FLOAT && number <= MD_DATA_INT64) ||
+           (number >= MD_DATA_RAW && number <= MD_DATA_UINT64);
 }
 
 /* Entry size of the fields whose entries are all equally long; 0: varints. */
@@ -53,7 +57,8 @@ static bool count_entries(enum md_data_field field, const struct md_wire_field *
     return wire->size == 0 || (wire->bytes[wire->size - 1] & 0x80) == 0;
 }
 
-static enum md_code add_occurrence(struct md_tensor_data *data, const struct md_wire_field *wire, struct md_error *error)
+static enum md_code add_occurrence(struct md_tensor_data *data, const struct md_wire_field *wire,
+                                   struct md_error *error)
 {
     enum md_data_field field = (enum md_data_field)wire->number;
     size_t count;
@@ -62,17 +67,20 @@ static enum md_code add_occurrence(struct md_tensor_data *data, const struct md_
     if (count == 0)
         return MD_OK;
     if (data->field != MD_DATA_NONE && data->field != field)
-        return md_fail(error, MD_INVALID_ARGUMENT, "both %s and %s hold data", md_data_field_name(data->field),
-                       md_data_field_name(field));
+        return md_fail(error, MD_INVALID_ARGUMENT, "both %s and %s hold data",
+                       md_data_field_name(data->field), md_data_field_name(field));
     bool first = data->field == MD_DATA_NONE;
     bool plain = field == MD_DATA_RAW || (first && wire->type == MD_WIRE_LENGTH && fixed_size(field) > 0);
-    data->plain = plain ? (struct md_span){ (const char *)wire->bytes, wire->size } : (struct md_span){ NULL, 0 };
-    data->count = field == MD_DATA_RAW ? count : data->count + count; /* of singular fields the last one counts */
+    data->plain =
+        plain ? (struct md_span){ (const char *)wire->bytes, wire->size } : (struct md_span){ NULL, 0 };
+    data->count =
+        field == MD_DATA_RAW ? count : data->count + count; /* of singular fields the last one counts */
     data->field = field;
     return MD_OK;
 }
 
-enum md_code md_tensor_data_survey(struct md_span message, struct md_tensor_data *out_data, struct md_error *error)
+enum md_code md_tensor_data_survey(struct md_span message, struct md_tensor_data *out_data,
+                                   struct md_error *error)
 {
     struct md_tensor_data data = { .message = message };
     const unsigned char *start = (const unsigned char *)message.bytes;
@@ -93,15 +101,24 @@ static void range_of(enum md_datatype datatype, int64_t *out_low, int64_t *out_h
     static const struct {
         int64_t low, high;
     } ranges[MD_DATATYPE_COUNT] = {
-        [MD_UINT8] = { 0, UINT8_MAX },          [MD_INT8] = { INT8_MIN, INT8_MAX },
-        [MD_UINT16] = { 0, UINT16_MAX },        [MD_INT16] = { INT16_MIN, INT16_MAX },
-        [MD_INT32] = { INT32_MIN, INT32_MAX },  [MD_INT64] = { INT64_MIN, INT64_MAX },
-        [MD_BOOL] = { INT32_MIN, INT32_MAX },   [MD_FP16] = { INT16_MIN, UINT16_MAX },
-        [MD_BF16] = { INT16_MIN, UINT16_MAX },  [MD_UINT32] = { 0, UINT32_MAX },
-        [MD_UINT64] = { INT64_MIN, INT64_MAX }, [MD_FP8E4M3FN] = { INT8_MIN, UINT8_MAX },
-        [MD_FP8E4M3FNUZ] = { INT8_MIN, UINT8_MAX }, [MD_FP8E5M2] = { INT8_MIN, UINT8_MAX },
-        [MD_FP8E5M2FNUZ] = { INT8_MIN, UINT8_MAX }, [MD_UINT4] = { INT8_MIN, UINT8_MAX },
-        [MD_INT4] = { INT8_MIN, UINT8_MAX },    [MD_FP4E2M1] = { INT8_MIN, UINT8_MAX },
+        [MD_UINT8] = { 0, UINT8_MAX },
+        [MD_INT8] = { INT8_MIN, INT8_MAX },
+        [MD_UINT16] = { 0, UINT16_MAX },
+        [MD_INT16] = { INT16_MIN, INT16_MAX },
+        [MD_INT32] = { INT32_MIN, INT32_MAX },
+        [MD_INT64] = { INT64_MIN, INT64_MAX },
+        [MD_BOOL] = { INT32_MIN, INT32_MAX },
+        [MD_FP16] = { INT16_MIN, UINT16_MAX },
+        [MD_BF16] = { INT16_MIN, UINT16_MAX },
+        [MD_UINT32] = { 0, UINT32_MAX },
+        [MD_UINT64] = { INT64_MIN, INT64_MAX },
+        [MD_FP8E4M3FN] = { INT8_MIN, UINT8_MAX },
+        [MD_FP8E4M3FNUZ] = { INT8_MIN, UINT8_MAX },
+        [MD_FP8E5M2] = { INT8_MIN, UINT8_MAX },
+        [MD_FP8E5M2FNUZ] = { INT8_MIN, UINT8_MAX },
+        [MD_UINT4] = { INT8_MIN, UINT8_MAX },
+        [MD_INT4] = { INT8_MIN, UINT8_MAX },
+        [MD_FP4E2M1] = { INT8_MIN, UINT8_MAX },
     };
     *out_low = ranges[datatype].low;
     *out_high = ranges[datatype].high;
@@ -125,13 +142,15 @@ void md_tensor_data_unpack_nibbles(const unsigned char *packed, struct md_tensor
         store_nibbles(tensor, i, packed[i]);
 }
 
-static enum md_code store_integer(struct md_tensor *tensor, size_t index, int64_t value, struct md_error *error)
+static enum md_code store_integer(struct md_tensor *tensor, size_t index, int64_t value,
+                                  struct md_error *error)
 {
     int64_t low, high;
     range_of(tensor->datatype, &low, &high);
     if (value < low || value > high)
-        return md_fail(error, MD_INVALID_ARGUMENT, "entry %zu is %lld, out of the range [%lld,%lld] of %s", index,
-                       (long long)value, (long long)low, (long long)high, md_datatype_name(tensor->datatype));
+        return md_fail(error, MD_INVALID_ARGUMENT, "entry %zu is %lld, out of the range [%lld,%lld] of %s",
+                       index, (long long)value, (long long)low, (long long)high,
+                       md_datatype_name(tensor->datatype));
     if (md_datatype_is_nibble(tensor->datatype)) {
         store_nibbles(tensor, index, (unsigned char)value);
         return MD_OK;
@@ -139,13 +158,14 @@ static enum md_code store_integer(struct md_tensor *tensor, size_t index, int64_
     if (tensor->datatype == MD_BOOL)
         value = value != 0;
     size_t size = md_datatype_size(tensor->datatype);
-    memcpy((unsigned char *)tensor->bytes + index * size, &value, size); /* little-endian: the low bytes come first */
+    memcpy((unsigned char *)tensor->bytes + index * size, &value,
+           size); /* little-endian: the low bytes come first */
     return MD_OK;
 }
 
 /* Decodes the varints of one occurrence from `index` on. */
-static enum md_code decode_varints(enum md_data_field field, const struct md_wire_field *wire, struct md_tensor *tensor,
-                                   size_t *index, struct md_error *error)
+static enum md_code decode_varints(enum md_data_field field, const struct md_wire_field *wire,
+                                   struct md_tensor *tensor, size_t *index, struct md_error *error)
 {
     bool single = wire->type == MD_WIRE_VARINT;
     struct md_wire_reader reader = { NULL, NULL };
@@ -175,8 +195,8 @@ static enum md_code store_string(const struct md_wire_field *wire, struct md_ten
     return MD_OK;
 }
 
-enum md_code md_tensor_data_decode(const struct md_tensor_data *data, struct md_tensor *tensor, struct md_arena *arena,
-                                   struct md_error *error)
+enum md_code md_tensor_data_decode(const struct md_tensor_data *data, struct md_tensor *tensor,
+                                   struct md_arena *arena, struct md_error *error)
 {
     const unsigned char *start = (const unsigned char *)data->message.bytes;
     struct md_wire_reader reader = { start, start + data->message.size };

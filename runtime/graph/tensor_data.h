@@ -22,7 +22,8 @@ struct md_tensor_data {
     struct md_span message;   /* the serialized TensorProto */
     enum md_data_field field; /* the one that has data; MD_DATA_NONE: none has */
     size_t count;             /* its entries; of raw_data: bytes */
-    /* raw_data, or a float_data or double_data that is one piece and so has raw_data's layout; else bytes NULL */
+    /* raw_data, or a float_data or double_data that is one piece and so has raw_data's layout; else bytes
+     * NULL */
     struct md_span plain;
 };
 

@@ -14,19 +14,21 @@ static const char *name_of(const Onnx__TensorProto *proto)
     return proto->name != NULL ? proto->name : "";
 }
 
-static enum md_code import_shape(const int64_t *dims, size_t rank, enum md_datatype datatype, struct md_tensor *out_tensor,
-                                 struct md_error *error)
+static enum md_code import_shape(const int64_t *dims, size_t rank, enum md_datatype datatype,
+                                 struct md_tensor *out_tensor, struct md_error *error)
 {
     if (rank > MD_MAX_RANK)
         return md_fail(error, MD_UNIMPLEMENTED, "rank is %zu, limit is %d", rank, MD_MAX_RANK);
     struct md_shape shape = md_shape_of((int32_t)rank, dims);
     for (size_t i = 0; i < rank; i++)
         if (dims[i] < 0)
-            return md_fail(error, MD_INVALID_ARGUMENT, "dim %zu is %" PRId64 ", it must be 0 or more", i, dims[i]);
+            return md_fail(error, MD_INVALID_ARGUMENT, "dim %zu is %" PRId64 ", it must be 0 or more", i,
+                           dims[i]);
     return md_tensor_describe(datatype, &shape, NULL, out_tensor, error);
 }
 
-static enum md_code import_datatype(const Onnx__TensorProto *proto, enum md_datatype *out_datatype, struct md_error *error)
+static enum md_code import_datatype(const Onnx__TensorProto *proto, enum md_datatype *out_datatype,
+                                    struct md_error *error)
 {
     int32_t number = proto->has_data_type ? proto->data_type : 0;
     if (number == 0)
@@ -42,7 +44,8 @@ static enum md_code import_datatype(const Onnx__TensorProto *proto, enum md_data
 
 static size_t plain_size(const struct md_tensor *tensor)
 {
-    return md_datatype_is_nibble(tensor->datatype) ? tensor->count / 2 + tensor->count % 2 : md_tensor_size(tensor);
+    return md_datatype_is_nibble(tensor->datatype) ? tensor->count / 2 + tensor->count % 2
+                                                   : md_tensor_size(tensor);
 }
 
 static bool is_clean(const struct md_tensor *tensor, const unsigned char *bytes)
@@ -63,8 +66,8 @@ static bool is_aligned(const struct md_tensor *tensor, const void *bytes)
 }
 
 /* Lets the tensor point to the bytes if it may, else copies them. `bytes` has exactly plain_size bytes. */
-static enum md_code adopt(struct md_tensor_source *source, struct md_span bytes, bool may_point, struct md_tensor *tensor,
-                          struct md_error *error)
+static enum md_code adopt(struct md_tensor_source *source, struct md_span bytes, bool may_point,
+                          struct md_tensor *tensor, struct md_error *error)
 {
     const unsigned char *from = (const unsigned char *)bytes.bytes;
     bool nibbles = md_datatype_is_nibble(tensor->datatype);
@@ -89,14 +92,15 @@ static enum md_code adopt(struct md_tensor_source *source, struct md_span bytes,
     return MD_OK;
 }
 
-static enum md_code check_size(const struct md_tensor *tensor, const char *what, size_t have, size_t needed, const char *unit,
-                               struct md_error *error)
+static enum md_code check_size(const struct md_tensor *tensor, const char *what, size_t have, size_t needed,
+                               const char *unit, struct md_error *error)
 {
     if (have == needed)
         return MD_OK;
     char text[MD_SHAPE_TEXT_SIZE];
     return md_fail(error, MD_INVALID_ARGUMENT, "%s has %zu %s, %s of shape %s needs %zu", what, have, unit,
-                   md_datatype_name(tensor->datatype), md_shape_text(&tensor->shape, text, sizeof text), needed);
+                   md_datatype_name(tensor->datatype), md_shape_text(&tensor->shape, text, sizeof text),
+                   needed);
 }
 
 /* ---- typed fields ---- */
@@ -136,13 +140,16 @@ static enum md_code import_typed(struct md_tensor_source *source, const struct m
     enum md_data_field wanted = field_of(tensor->datatype);
     if (data->field != MD_DATA_NONE && data->field != wanted)
         return md_fail(error, MD_INVALID_ARGUMENT, "data is in %s, that of %s belongs in %s",
-                       md_data_field_name(data->field), md_datatype_name(tensor->datatype), md_data_field_name(wanted));
-    MD_TRY(check_size(tensor, md_data_field_name(data->field), data->count, entry_count(tensor), "entries", error));
+                       md_data_field_name(data->field), md_datatype_name(tensor->datatype),
+                       md_data_field_name(wanted));
+    MD_TRY(check_size(tensor, md_data_field_name(data->field), data->count, entry_count(tensor), "entries",
+                      error));
     if (data->plain.bytes != NULL)
         return adopt(source, data->plain, source->keep_bytes, tensor, error);
     if (tensor->count == 0)
         return MD_OK;
-    tensor->bytes = md_arena_allocate_zeroed(source->arena, tensor->count, md_datatype_size(tensor->datatype));
+    tensor->bytes =
+        md_arena_allocate_zeroed(source->arena, tensor->count, md_datatype_size(tensor->datatype));
     if (tensor->bytes == NULL)
         return md_fail_memory(error, "elements");
     return md_tensor_data_decode(data, tensor, source->arena, error);

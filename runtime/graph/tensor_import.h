@@ -1,8 +1,9 @@
-/* tensor_import.h - TensorProto and SparseTensorProto into tensors: raw_data, typed fields and external files.
+/* tensor_import.h - TensorProto and SparseTensorProto into tensors: raw_data, typed fields and external
+ * files.
  *
- * The elements are checked against the shape before memory is taken for them, so a small file cannot ask for much.
- * Where it is allowed and aligned a tensor points into the file, otherwise into the arena.
- * Threads: one at a time per source. */
+ * The elements are checked against the shape before memory is taken for them, so a small file cannot ask for
+ * much. Where it is allowed and aligned a tensor points into the file, otherwise into the arena. Threads: one
+ * at a time per source. */
 #ifndef MD_TENSOR_IMPORT_H
 #define MD_TENSOR_IMPORT_H
 

@@ -1,7 +1,7 @@
 /* topological_sort.c - nodes in an order in which they can run; see importer.h.
  *
- * A depth-first walk that starts at the nodes in file order and puts a node behind all it reads from, so a file
- * that is in order stays as it is. The stack is an array: a chain of a million nodes is no recursion. */
+ * A depth-first walk that starts at the nodes in file order and puts a node behind all it reads from, so a
+ * file that is in order stays as it is. The stack is an array: a chain of a million nodes is no recursion. */
 #include "importer.h"
 
 #include <stdint.h>
@@ -55,8 +55,8 @@ static void collect_edges(struct sorter *sorter)
     sorter->edge_starts[sorter->scope->node_count] = count;
 }
 
-static enum md_code sorter_init(struct sorter *sorter, struct md_importer *importer, const struct md_scope *scope,
-                                struct md_error *error)
+static enum md_code sorter_init(struct sorter *sorter, struct md_importer *importer,
+                                const struct md_scope *scope, struct md_error *error)
 {
     size_t count = scope->node_count;
     size_t edges = 0;
@@ -71,8 +71,8 @@ static enum md_code sorter_init(struct sorter *sorter, struct md_importer *impor
         .stack = md_arena_allocate_zeroed(arena, count, sizeof *sorter->stack),
         .order = md_arena_allocate_zeroed(arena, count, sizeof *sorter->order),
     };
-    if (sorter->states == NULL || sorter->edge_starts == NULL || sorter->edges == NULL || sorter->stack == NULL ||
-        sorter->order == NULL)
+    if (sorter->states == NULL || sorter->edge_starts == NULL || sorter->edges == NULL ||
+        sorter->stack == NULL || sorter->order == NULL)
         return md_fail_memory(error, "order of the nodes");
     collect_edges(sorter);
     return MD_OK;
@@ -88,11 +88,13 @@ static enum md_code fail_cycle(const struct sorter *sorter, int32_t first, struc
         from--;
     for (size_t i = from - 1; i < sorter->stack_count && used < sizeof names; i++) {
         const char *name = sorter->scope->nodes[sorter->stack[i].node].name;
-        int wrote = snprintf(names + used, sizeof names - used, "%s\"%s\"", i == from - 1 ? "" : " <- ", name);
+        int wrote =
+            snprintf(names + used, sizeof names - used, "%s\"%s\"", i == from - 1 ? "" : " <- ", name);
         used += (size_t)wrote;
     }
-    return md_fail(error, MD_INVALID_ARGUMENT, "graph \"%s\" has a cycle of %zu nodes, each reads from the next: %s",
-                   sorter->scope->name, sorter->stack_count - from + 1, names);
+    return md_fail(error, MD_INVALID_ARGUMENT,
+                   "graph \"%s\" has a cycle of %zu nodes, each reads from the next: %s", sorter->scope->name,
+                   sorter->stack_count - from + 1, names);
 }
 
 static void push(struct sorter *sorter, int32_t node)

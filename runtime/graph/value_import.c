@@ -67,11 +67,13 @@ static const ProtobufCMessageDescriptor *descriptor_of(const struct md_value_typ
 {
     if (type->optional)
         return &onnx__optional_proto__descriptor;
-    return type->kind == MD_TYPE_SEQUENCE ? &onnx__sequence_proto__descriptor : &onnx__tensor_proto__descriptor;
+    return type->kind == MD_TYPE_SEQUENCE ? &onnx__sequence_proto__descriptor
+                                          : &onnx__tensor_proto__descriptor;
 }
 
-enum md_code md_value_import(struct md_arena *arena, const void *bytes, size_t size, const struct md_value_type *type,
-                             struct md_value *out_value, struct md_error *error)
+enum md_code md_value_import(struct md_arena *arena, const void *bytes, size_t size,
+                             const struct md_value_type *type, struct md_value *out_value,
+                             struct md_error *error)
 {
     struct md_arena scratch;
     struct md_tensor_source source = { .arena = arena, .bytes = { bytes, size } };

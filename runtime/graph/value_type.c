@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static enum md_code import_dim(struct md_arena *arena, const Onnx__TensorShapeProto__Dimension *dim, size_t index,
-                               size_t rank, struct md_value_type *type, struct md_error *error)
+static enum md_code import_dim(struct md_arena *arena, const Onnx__TensorShapeProto__Dimension *dim,
+                               size_t index, size_t rank, struct md_value_type *type, struct md_error *error)
 {
     type->shape.dims[index] = -1;
     if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value >= 0)
@@ -53,8 +53,8 @@ static void import_sequence_type(const Onnx__TypeProto__Sequence *proto, struct 
     type->datatype = (enum md_datatype)number;
 }
 
-enum md_code md_value_type_import(struct md_arena *arena, const Onnx__TypeProto *proto, struct md_value_type *out_type,
-                                  struct md_error *error)
+enum md_code md_value_type_import(struct md_arena *arena, const Onnx__TypeProto *proto,
+                                  struct md_value_type *out_type, struct md_error *error)
 {
     struct md_value_type type = { 0 };
     if (proto != NULL && proto->value_case == ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE) {

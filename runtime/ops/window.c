@@ -111,8 +111,8 @@ static enum md_code resolve_dim(const struct md_window_options *options, struct 
         return md_fail(error, MD_INVALID_ARGUMENT, "spatial dimension %d: a window of %lld over a padded input of %lld",
                        (int)i, (long long)extent, (long long)(room + extent));
     window->output[i] = room / window->stride[i] + 1;
-    /* A window that ceil_mode adds must not begin in the end padding. */
-    if (options->ceil_mode && room % window->stride[i] != 0 &&
+    /* A window that ceil_mode adds must not begin in the end padding. VALID never has one. */
+    if (options->ceil_mode && options->auto_pad == MD_PAD_NOTSET && room % window->stride[i] != 0 &&
         window->output[i] * window->stride[i] < window->input[i] + window->pad_begin[i])
         window->output[i]++;
     return MD_OK;

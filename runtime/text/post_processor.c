@@ -2,6 +2,7 @@
 #include "post_processor.h"
 
 #include "json_value.h"
+#include "unicode.h"
 #include "vocabulary.h"
 #include "working_memory.h"
 
@@ -217,17 +218,35 @@ enum md_code md_post_processor_read(const struct md_json_value *json, struct md_
     return md_json_is_null(json) ? MD_OK : read_any(out_processor, json, 0, error);
 }
 
-void md_post_processor_trim(const struct md_post_processor *processor, struct md_token *token, bool first)
+/* Spaces are counted in characters of the token, which need not be spaces in the text: a space that was put before
+ * the text has the origin of the character behind it. */
+static uint32_t forward(struct md_span text, uint32_t at, uint32_t characters, uint32_t limit)
+{
+    for (; characters > 0 && at < limit; characters--)
+        at += (uint32_t)md_utf8_length(text.bytes[at]);
+    return at < limit ? at : limit;
+}
+
+static uint32_t backward(struct md_span text, uint32_t at, uint32_t characters, uint32_t limit)
+{
+    uint32_t end = at;
+    uint32_t ignored;
+    for (; characters > 0; characters--) {
+        if (end == 0)
+            return at; /* the text has fewer: it stays, as in the reference library */
+        end -= (uint32_t)md_utf8_decode_last(text.bytes, end, &ignored);
+    }
+    return end > limit ? end : limit;
+}
+
+void md_post_processor_trim(const struct md_post_processor *processor, struct md_span text, struct md_token *token,
+                            bool first)
 {
     for (size_t i = 0; i < processor->trim_count; i++) {
-        uint32_t leading = token->leading_spaces;
-        if (leading == 1 && (first || token->start == 0) && processor->trim_adds_prefix[i])
-            leading = 0; /* the one that was added, which no byte of the text stands for */
-        uint32_t start = token->start + leading;
-        token->start = start < token->end ? start : token->end;
-        if (token->trailing_spaces > 0 && token->end >= token->trailing_spaces) {
-            uint32_t end = token->end - token->trailing_spaces;
-            token->end = end > token->start ? end : token->start;
-        }
+        bool added = (first || token->start == 0) && processor->trim_adds_prefix[i];
+        if (token->leading_spaces != 1 || !added) /* else it is the one that was added */
+            token->start = forward(text, token->start, token->leading_spaces, token->end);
+        if (token->trailing_spaces > 0)
+            token->end = backward(text, token->end, token->trailing_spaces, token->start);
     }
 }

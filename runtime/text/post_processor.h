@@ -5,6 +5,7 @@
 #ifndef MD_POST_PROCESSOR_H
 #define MD_POST_PROCESSOR_H
 
+#include "span.h"
 #include "status.h"
 
 #include <stdbool.h>
@@ -41,7 +42,8 @@ struct md_post_processor {
 /* json may be absent or null. UNIMPLEMENTED: a kind that is not known, with the path. */
 MD_NODISCARD enum md_code md_post_processor_read(const struct md_json_value *json,
                                                  struct md_post_processor *out_processor, struct md_error *error);
-/* Takes the spaces out of a token's offsets; first: it is the first of its text. */
-void md_post_processor_trim(const struct md_post_processor *processor, struct md_token *token, bool first);
+/* Takes the spaces out of a token's offsets into `text`; first: it is the first token of it. */
+void md_post_processor_trim(const struct md_post_processor *processor, struct md_span text, struct md_token *token,
+                            bool first);
 
 #endif

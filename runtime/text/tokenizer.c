@@ -175,6 +175,7 @@ static enum md_code encode_text(const struct md_tokenizer *tokenizer, struct md_
 
 /* Tokens of one text that stay: [first, first + count) of working->tokens. */
 struct kept {
+    struct md_span text;
     size_t first;
     size_t count;
 };
@@ -195,7 +196,7 @@ static void write_tokens(const struct md_tokenizer *tokenizer, struct md_encodin
     const struct md_working_memory *working = encoding->working_memory;
     for (size_t i = 0; i < kept.count; i++) {
         struct md_token token = md_tokens(&working->tokens)[kept.first + i];
-        md_post_processor_trim(&tokenizer->post_processor, &token, i == 0);
+        md_post_processor_trim(&tokenizer->post_processor, kept.text, &token, i == 0);
         size_t at = encoding->count++;
         encoding->ids[at] = token.id;
         encoding->type_ids[at] = type_id;
@@ -245,11 +246,11 @@ static enum md_code truncate(const struct md_truncation *truncation, size_t spec
     return MD_OK;
 }
 
-/* How many tokens of a text are enough to know the result. */
-static size_t enough_tokens(const struct md_truncation *truncation, bool second)
+/* How many tokens of a text are enough to know the result. Of a pair, it matters which text is the longer one. */
+static size_t enough_tokens(const struct md_truncation *truncation, bool is_pair)
 {
-    bool cut = truncation->strategy != MD_TRUNCATE_ONLY_SECOND || second;
-    return truncation->from_left || !cut ? SIZE_MAX : truncation->max_tokens;
+    bool all = is_pair || truncation->from_left || truncation->strategy == MD_TRUNCATE_ONLY_SECOND;
+    return all ? SIZE_MAX : truncation->max_tokens;
 }
 
 static enum md_code encode_both(const struct md_tokenizer *tokenizer, struct md_span text, struct md_span pair,
@@ -258,14 +259,15 @@ static enum md_code encode_both(const struct md_tokenizer *tokenizer, struct md_
 {
     struct md_working_memory *working = encoding->working_memory;
     bool is_pair = pair.bytes != NULL;
+    size_t enough = enough_tokens(truncation, is_pair);
     bool more[2] = { false, false };
-    struct kept kept[2] = { { 0, 0 }, { 0, 0 } };
+    struct kept kept[2] = { { .text = text }, { .text = pair } };
     working->tokens.count = 0;
-    MD_TRY(encode_text(tokenizer, working, text, enough_tokens(truncation, false), &more[0], error));
+    MD_TRY(encode_text(tokenizer, working, text, enough, &more[0], error));
     kept[0].count = working->tokens.count;
     kept[1].first = working->tokens.count;
     if (is_pair) {
-        MD_TRY(encode_text(tokenizer, working, pair, enough_tokens(truncation, true), &more[1], error));
+        MD_TRY(encode_text(tokenizer, working, pair, enough, &more[1], error));
         kept[1].count = working->tokens.count - kept[1].first;
     }
     const struct md_template *template =

@@ -1,6 +1,8 @@
 /* unicode.c - see unicode.h. */
 #include "unicode.h"
 
+#include "unicode_versions.h"
+
 #include <string.h>
 
 #include <utf8proc.h>
@@ -42,6 +44,12 @@ enum {
 static bool in_categories(uint32_t code_point, unsigned categories)
 {
     return (categories >> utf8proc_category((utf8proc_int32_t)code_point) & 1u) != 0;
+}
+
+/* In the categories by utf8proc's tables, but not in those of the reference library (`less`). */
+static bool in_categories_but(uint32_t code_point, unsigned categories, const struct md_code_range *less)
+{
+    return in_categories(code_point, categories) && !md_code_range_has(less, code_point);
 }
 
 static bool ascii_is(uint32_t code_point, unsigned class)
@@ -111,7 +119,17 @@ bool md_is_space(uint32_t code_point)
 
 bool md_is_punctuation(uint32_t code_point)
 {
-    return code_point < 0x80 ? ascii_is(code_point, IS_PUNCTUATION) : in_categories(code_point, PUNCTUATION);
+    if (code_point < 0x80)
+        return ascii_is(code_point, IS_PUNCTUATION);
+    if (code_point == 0x166D || code_point == 0x111C9) /* were punctuation once */
+        return true;
+    return in_categories_but(code_point, PUNCTUATION, md_unicode_punctuation_less);
+}
+
+/* By utf8proc's tables: later versions of Unicode can only add to what it knows. */
+static bool is_unassigned(uint32_t code_point)
+{
+    return in_categories(code_point, CATEGORY(CN) | CATEGORY(SO) | CATEGORY(MC));
 }
 
 bool md_is_word(uint32_t code_point)
@@ -123,32 +141,45 @@ bool md_is_word(uint32_t code_point)
     /* Join_Control, and the circled and squared letters, which are alphabetic symbols. */
     return code_point == 0x200C || code_point == 0x200D || (code_point >= 0x24B6 && code_point <= 0x24E9) ||
            (code_point >= 0x1F130 && code_point <= 0x1F149) || (code_point >= 0x1F150 && code_point <= 0x1F169) ||
-           (code_point >= 0x1F170 && code_point <= 0x1F189);
+           (code_point >= 0x1F170 && code_point <= 0x1F189) ||
+           (is_unassigned(code_point) && md_code_range_has(md_unicode_word_more, code_point));
 }
 
 bool md_is_letter(uint32_t code_point)
 {
-    return code_point < 0x80 ? ascii_is(code_point, IS_LETTER) : in_categories(code_point, LETTERS);
+    if (code_point < 0x80)
+        return ascii_is(code_point, IS_LETTER);
+    return in_categories(code_point, LETTERS) ||
+           (is_unassigned(code_point) && md_code_range_has(md_unicode_letter_more, code_point));
 }
 
 bool md_is_numeric(uint32_t code_point)
 {
-    return code_point < 0x80 ? ascii_is(code_point, IS_DIGIT) : in_categories(code_point, NUMBERS);
+    if (code_point < 0x80)
+        return ascii_is(code_point, IS_DIGIT);
+    return in_categories(code_point, NUMBERS) ||
+           (is_unassigned(code_point) && md_code_range_has(md_unicode_numeric_more, code_point));
 }
 
 bool md_is_control(uint32_t code_point)
 {
-    return code_point < 0x80 ? ascii_is(code_point, IS_CONTROL) : in_categories(code_point, CONTROL);
+    if (code_point < 0x80)
+        return ascii_is(code_point, IS_CONTROL);
+    return in_categories_but(code_point, CONTROL, md_unicode_control_less);
 }
 
 bool md_is_mark(uint32_t code_point)
 {
-    return code_point >= 0x300 && in_categories(code_point, MARKS);
+    if (code_point == 0x1CF2 || code_point == 0x1CF3) /* were marks once */
+        return true;
+    return code_point >= 0x300 && in_categories_but(code_point, MARKS, md_unicode_mark_less);
 }
 
 bool md_is_nonspacing_mark(uint32_t code_point)
 {
-    return code_point >= 0x300 && in_categories(code_point, CATEGORY(MN));
+    if (code_point == 0x1734) /* was nonspacing once */
+        return true;
+    return code_point >= 0x300 && in_categories_but(code_point, CATEGORY(MN), md_unicode_nonspacing_less);
 }
 
 bool md_is_cjk_ideograph(uint32_t code_point)
@@ -159,6 +190,18 @@ bool md_is_cjk_ideograph(uint32_t code_point)
            (code_point >= 0xF900 && code_point <= 0xFAFF) || (code_point >= 0x20000 && code_point <= 0x2A6DF) ||
            (code_point >= 0x2A700 && code_point <= 0x2B73F) || (code_point >= 0x2B740 && code_point <= 0x2B81F) ||
            (code_point >= 0x2B920 && code_point <= 0x2CEAF) || (code_point >= 0x2F800 && code_point <= 0x2FA1F);
+}
+
+/* Letters of Unicode 16 and 17, which utf8proc does not know yet. */
+static uint32_t newer_lowercase(uint32_t c)
+{
+    if (c >= 0x10D50 && c <= 0x10D65)
+        return c + 0x20;
+    if (c >= 0x16EA0 && c <= 0x16EB8)
+        return c + 0x1B;
+    if (c == 0x1C89 || c == 0xA7CC || c == 0xA7CE || c == 0xA7D2 || c == 0xA7D4 || c == 0xA7DA)
+        return c + 1;
+    return c == 0xA7CB ? 0x264 : c == 0xA7DC ? 0x19B : c;
 }
 
 size_t md_lowercase(uint32_t code_point, uint32_t out_code_points[2])
@@ -173,12 +216,18 @@ size_t md_lowercase(uint32_t code_point, uint32_t out_code_points[2])
         return 2;
     }
     out_code_points[0] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)code_point);
+    if (out_code_points[0] == code_point)
+        out_code_points[0] = newer_lowercase(code_point);
     return 1;
 }
 
 size_t md_decompose(uint32_t code_point, bool compatibility, int32_t out_code_points[MD_MAX_DECOMPOSITION])
 {
     int boundary_class = 0;
+    if (md_code_range_has(md_unicode_decomposition_less, code_point)) {
+        out_code_points[0] = (int32_t)code_point;
+        return 1;
+    }
     utf8proc_ssize_t count =
         utf8proc_decompose_char((utf8proc_int32_t)code_point, out_code_points, MD_MAX_DECOMPOSITION,
                                 compatibility ? UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT : UTF8PROC_DECOMPOSE,
@@ -193,14 +242,25 @@ uint8_t md_combining_class(uint32_t code_point)
 {
     if (code_point < 0x300)
         return 0;
-    return (uint8_t)utf8proc_get_property((utf8proc_int32_t)code_point)->combining_class;
+    uint8_t class = (uint8_t)utf8proc_get_property((utf8proc_int32_t)code_point)->combining_class;
+    return class != 0 && md_code_range_has(md_unicode_mark_less, code_point) ? 0 : class;
+}
+
+/* Of those that are no marks, only the jamo of Hangul compose with what is before them. */
+static bool may_compose(uint32_t second)
+{
+    if (second < 0x300)
+        return false;
+    return (second >= 0x1161 && second <= 0x11C2) || in_categories(second, MARKS);
 }
 
 uint32_t md_compose(uint32_t first, uint32_t second)
 {
-    if (second < 0x300)
+    if (!may_compose(second))
         return 0;
     utf8proc_int32_t pair[2] = { (utf8proc_int32_t)first, (utf8proc_int32_t)second };
     utf8proc_ssize_t count = utf8proc_normalize_utf32(pair, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
-    return count == 1 ? (uint32_t)pair[0] : 0;
+    if (count != 1 || md_code_range_has(md_unicode_decomposition_less, (uint32_t)pair[0]))
+        return 0;
+    return (uint32_t)pair[0];
 }

@@ -1,5 +1,5 @@
-/* bounded_allocator.h - the process allocator with a limit, so that a harness sees how code does without memory
- * and never exhausts the machine. Threads: one. */
+/* bounded_allocator.h - the process allocator with a limit, so that a harness sees how code does without
+ * memory and never exhausts the machine. Threads: one. */
 #ifndef MD_BOUNDED_ALLOCATOR_H
 #define MD_BOUNDED_ALLOCATOR_H
 

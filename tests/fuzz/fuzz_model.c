@@ -29,7 +29,8 @@ static void check_tensor(const struct md_tensor *tensor)
     size_t size = md_tensor_size(tensor);
     size_t count;
     unsigned char all = 0;
-    require(md_shape_count(&tensor->shape, tensor->datatype, &count) && count == tensor->count, "count of a shape");
+    require(md_shape_count(&tensor->shape, tensor->datatype, &count) && count == tensor->count,
+            "count of a shape");
     require(size == 0 || tensor->bytes != NULL, "elements of a tensor");
     for (size_t i = 0; i < size; i++)
         all |= md_elements(const unsigned char, tensor)[i];
@@ -66,14 +67,15 @@ static void check_graph(const struct md_graph *graph, int depth);
 static void check_node(const struct md_graph *graph, size_t n, int depth)
 {
     const struct md_node *node = &graph->nodes[n];
-    require(node->name[0] != '\0' && node->op_type[0] != '\0' && node->opset >= 1, "name, type and opset of a node");
+    require(node->name[0] != '\0' && node->op_type[0] != '\0' && node->opset >= 1,
+            "name, type and opset of a node");
     require(node->input_count == 0 || node->inputs[node->input_count - 1] != MD_NO_VALUE, "cut inputs");
     for (size_t i = 0; i < node->input_count; i++)
         if (node->inputs[i] != MD_NO_VALUE)
             check_read(graph, node->inputs[i], n);
     for (size_t i = 0; i < node->output_count; i++)
-        require(node->outputs[i] == MD_NO_VALUE ||
-                    (is_value(graph, node->outputs[i]) && graph->values[node->outputs[i]].producer == (int32_t)n),
+        require(node->outputs[i] == MD_NO_VALUE || (is_value(graph, node->outputs[i]) &&
+                                                    graph->values[node->outputs[i]].producer == (int32_t)n),
                 "producer of an output");
     for (size_t i = 0; i < node->attributes.count; i++)
         check_attribute(&node->attributes.items[i]);
@@ -92,7 +94,8 @@ static void check_graph(const struct md_graph *graph, int depth)
         if (graph->values[i].constant != NULL)
             check_tensor(graph->values[i].constant);
     for (size_t i = 0; i < graph->input_count; i++)
-        require(is_value(graph, graph->inputs[i]) && graph->values[graph->inputs[i]].producer == -1, "an input");
+        require(is_value(graph, graph->inputs[i]) && graph->values[graph->inputs[i]].producer == -1,
+                "an input");
     for (size_t i = 0; i < graph->output_count; i++)
         require(is_value(graph, graph->outputs[i]), "an output");
     for (size_t i = 0; i < graph->capture_count; i++)
@@ -114,7 +117,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (code == MD_OK)
         check_graph(model->graph, 1);
     else
-        require(model == NULL && error.message[0] != '\0' && code != MD_INTERNAL, "code and message of a failure");
+        require(model == NULL && error.message[0] != '\0' && code != MD_INTERNAL,
+                "code and message of a failure");
     md_model_destroy(model);
     require(bounded.live == 0, "memory is given back");
     return 0;

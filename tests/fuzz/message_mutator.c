@@ -1,12 +1,12 @@
 /* message_mutator.c - mutations of protobuf messages that leave them messages.
  *
- * A blind mutation in a nested message breaks the lengths around it and is thrown away by the first check. Here one
- * field somewhere in the tree is chosen, changed, and all lengths around it are written anew:
+ * A blind mutation in a nested message breaks the lengths around it and is thrown away by the first check.
+ * Here one field somewhere in the tree is chosen, changed, and all lengths around it are written anew:
  *
  *   [graph 40 [node 12 [op_type 4 "Relu"] ...] ...]  ->  [graph 41 [node 13 [op_type 5 "RReLu"] ...] ...]
  *
- * No schema: whatever parses as fields may be a message, so this serves every harness whose input is a message. One
- * mutation in eight is libFuzzer's own on the whole input, so broken lengths are tried too. */
+ * No schema: whatever parses as fields may be a message, so this serves every harness whose input is a
+ * message. One mutation in eight is libFuzzer's own on the whole input, so broken lengths are tried too. */
 #include "fuzz_entry.h"
 
 #include <stdbool.h>
@@ -21,7 +21,7 @@ struct random {
 
 /* A field of a message: offsets in the input. */
 struct field {
-    size_t start;   /* of the tag */
+    size_t start; /* of the tag */
     size_t tag_end;
     size_t payload; /* behind the length, if there is one */
     size_t end;
@@ -127,9 +127,10 @@ static size_t choose_path(struct random *random, const uint8_t *data, size_t siz
     return depth;
 }
 
-/* Writes the input with the change; lengths of path[0..depth) are written anew. Returns 0 if it does not fit. */
-static size_t rebuild(const uint8_t *data, size_t size, const struct field *path, size_t depth, struct change change,
-                      uint8_t *out, size_t max_size)
+/* Writes the input with the change; lengths of path[0..depth) are written anew. Returns 0 if it does not fit.
+ */
+static size_t rebuild(const uint8_t *data, size_t size, const struct field *path, size_t depth,
+                      struct change change, uint8_t *out, size_t max_size)
 {
     uint8_t *inner = malloc(max_size);
     uint8_t *outer = malloc(max_size);
@@ -180,15 +181,19 @@ done:
 
 static uint64_t interesting_number(struct random *random)
 {
-    static const uint64_t numbers[] = { 0, 1, 2, 7, 127, 128, 255, 256, 65535, 65536, INT32_MAX,
-                                        (uint64_t)INT32_MAX + 1, UINT32_MAX, INT64_MAX, (uint64_t)INT64_MIN,
+    static const uint64_t numbers[] = { 0,          1,         2,
+                                        7,          127,       128,
+                                        255,        256,       65535,
+                                        65536,      INT32_MAX, (uint64_t)INT32_MAX + 1,
+                                        UINT32_MAX, INT64_MAX, (uint64_t)INT64_MIN,
                                         UINT64_MAX };
     size_t which = below(random, sizeof numbers / sizeof numbers[0] + 4);
     return which < sizeof numbers / sizeof numbers[0] ? numbers[which] : next_random(random) % 32;
 }
 
 /* Another number, or another payload by libFuzzer's own means (which know the dictionary). */
-static size_t change_payload(struct random *random, const uint8_t *data, const struct field *field, uint8_t *out, size_t room)
+static size_t change_payload(struct random *random, const uint8_t *data, const struct field *field,
+                             uint8_t *out, size_t room)
 {
     size_t tag = field->tag_end - field->start;
     size_t size = field->end - field->payload;
@@ -210,8 +215,8 @@ static size_t change_payload(struct random *random, const uint8_t *data, const s
 }
 
 /* The field once more, in front of itself, or under another number. */
-static size_t copy_field(struct random *random, const uint8_t *data, const struct field *field, const struct field *source,
-                         bool renumber, uint8_t *out, size_t room)
+static size_t copy_field(struct random *random, const uint8_t *data, const struct field *field,
+                         const struct field *source, bool renumber, uint8_t *out, size_t room)
 {
     size_t size = source->end - source->start;
     size_t own = field != NULL ? field->end - field->start : 0;
@@ -256,8 +261,8 @@ static size_t mutate_tree(struct random *random, uint8_t *data, size_t size, siz
         break;
     case 3: { /* a field of elsewhere, beside this one or in its place */
         size_t other_depth = choose_path(random, data, size, other);
-        change.size = copy_field(random, data, below(random, 2) == 0 ? field : NULL, &other[other_depth - 1], false,
-                                 change.bytes, max_size);
+        change.size = copy_field(random, data, below(random, 2) == 0 ? field : NULL, &other[other_depth - 1],
+                                 false, change.bytes, max_size);
         made = change.size > 0;
         break;
     }
@@ -282,8 +287,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 }
 
 /* A field of the second input takes the place of one of the first, or goes beside it. */
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8_t *data2, size_t size2, uint8_t *out,
-                                 size_t max_size, unsigned int seed)
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *data1, size_t size1, const uint8_t *data2, size_t size2,
+                                 uint8_t *out, size_t max_size, unsigned int seed)
 {
     struct random random = { seed };
     struct field path[MAX_DEPTH];

@@ -31,10 +31,14 @@ def generate_stubs():
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I", os.path.join(ROOT, "proto"),
                "--python_out=" + STUBS, "--grpc_python_out=" + STUBS, *PROTOS]
     subprocess.run(command, check=True)
+    for package in {proto.split("/")[0] for proto in PROTOS} - {"grpc"}:
+        # A plain folder would lose against an installed package of the same name (onnx).
+        with open(os.path.join(STUBS, package, "__init__.py"), "wb"):
+            pass
 
 
 generate_stubs()
-sys.path.append(STUBS)
+sys.path.insert(0, STUBS)
 grpc.__path__.append(os.path.join(STUBS, "grpc"))  # grpc.health lives in a package that exists already
 from modeld.v1 import modeld_pb2 as modeld  # noqa: E402
 from modeld.v1 import modeld_pb2_grpc  # noqa: E402
@@ -142,9 +146,10 @@ class Server:
 
     def refused(self, seconds=30):
         """For a server that must not start: its exit code and what it said."""
+        earlier = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         self.launch()
         code = self.process.wait(seconds)
-        return code, self.log()
+        return code, self.log()[earlier:]
 
     def __enter__(self):
         try:
@@ -176,7 +181,7 @@ class Server:
         answer = self.modeld.ListModels(modeld.ListModelsRequest(), timeout=30)
         return {(version.model, version.version): version for version in answer.versions}
 
-    def events(self, model="", limit=100000):
+    def events(self, model="", limit=10000):
         return self.modeld.ListEvents(modeld.ListEventsRequest(model=model, limit=limit), timeout=30).events
 
     def status(self, service=""):

@@ -93,7 +93,7 @@ class Predict(unittest.TestCase):
         self.assertTrue(answer.truncated)
         self.assertEqual(answer.token_count, 128)
         self.assertFalse(self.server.predict(MODELS[0], ["short"]).classifications[0].truncated)
-        with refuses(self, Code.INVALID_ARGUMENT, "5000", "128"):
+        with refuses(self, Code.INVALID_ARGUMENT, "text 0", "128"):
             self.server.predict(MODELS[0], [long_text], refuse_long_texts=True)
 
     def test_a_megabyte_of_text_is_cut(self):

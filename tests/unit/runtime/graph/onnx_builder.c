@@ -21,7 +21,8 @@ void *onnx_zeroed(struct onnx_builder *builder, size_t count, size_t size)
     return memory;
 }
 
-static void *new_message(struct onnx_builder *builder, size_t size, const ProtobufCMessageDescriptor *descriptor)
+static void *new_message(struct onnx_builder *builder, size_t size,
+                         const ProtobufCMessageDescriptor *descriptor)
 {
     void *message = onnx_zeroed(builder, 1, size);
     protobuf_c_message_init(descriptor, message);
@@ -75,7 +76,8 @@ void onnx_builder_cleanup(struct onnx_builder *builder)
 
 static Onnx__OperatorSetIdProto *new_opset(struct onnx_builder *builder, const char *domain, int64_t version)
 {
-    Onnx__OperatorSetIdProto *opset = NEW(builder, Onnx__OperatorSetIdProto, onnx__operator_set_id_proto__descriptor);
+    Onnx__OperatorSetIdProto *opset =
+        NEW(builder, Onnx__OperatorSetIdProto, onnx__operator_set_id_proto__descriptor);
     opset->domain = onnx_text(builder, domain);
     opset->has_version = true;
     opset->version = version;
@@ -95,8 +97,8 @@ Onnx__GraphProto *onnx_new_graph(struct onnx_builder *builder, const char *name)
     return graph;
 }
 
-Onnx__NodeProto *onnx_new_node(struct onnx_builder *builder, const char *op_type, const char *name, const char *inputs,
-                               const char *outputs)
+Onnx__NodeProto *onnx_new_node(struct onnx_builder *builder, const char *op_type, const char *name,
+                               const char *inputs, const char *outputs)
 {
     Onnx__NodeProto *node = NEW(builder, Onnx__NodeProto, onnx__node_proto__descriptor);
     node->op_type = onnx_text(builder, op_type);
@@ -135,8 +137,8 @@ Onnx__ValueInfoProto *onnx_add_output(struct onnx_builder *builder, Onnx__GraphP
     return info;
 }
 
-Onnx__TensorProto *onnx_new_tensor(struct onnx_builder *builder, const char *name, int32_t datatype, size_t rank,
-                                   const int64_t *dims)
+Onnx__TensorProto *onnx_new_tensor(struct onnx_builder *builder, const char *name, int32_t datatype,
+                                   size_t rank, const int64_t *dims)
 {
     Onnx__TensorProto *tensor = NEW(builder, Onnx__TensorProto, onnx__tensor_proto__descriptor);
     tensor->name = name[0] != '\0' ? onnx_text(builder, name) : NULL;
@@ -158,9 +160,11 @@ void onnx_set_raw(struct onnx_builder *builder, Onnx__TensorProto *tensor, const
         memcpy(tensor->raw_data.data, bytes, size);
 }
 
-Onnx__TensorProto *onnx_new_floats(struct onnx_builder *builder, const char *name, const float *values, size_t count)
+Onnx__TensorProto *onnx_new_floats(struct onnx_builder *builder, const char *name, const float *values,
+                                   size_t count)
 {
-    Onnx__TensorProto *tensor = onnx_new_tensor(builder, name, MD_FP32, 1, (const int64_t[]){ (int64_t)count });
+    Onnx__TensorProto *tensor =
+        onnx_new_tensor(builder, name, MD_FP32, 1, (const int64_t[]){ (int64_t)count });
     onnx_set_raw(builder, tensor, values, count * sizeof *values);
     return tensor;
 }
@@ -170,7 +174,8 @@ void onnx_add_initializer(struct onnx_builder *builder, Onnx__GraphProto *graph,
     onnx_append_pointer(builder, &graph->initializer, &graph->n_initializer, tensor);
 }
 
-void onnx_add_external(struct onnx_builder *builder, Onnx__TensorProto *tensor, const char *key, const char *value)
+void onnx_add_external(struct onnx_builder *builder, Onnx__TensorProto *tensor, const char *key,
+                       const char *value)
 {
     Onnx__StringStringEntryProto *entry =
         NEW(builder, Onnx__StringStringEntryProto, onnx__string_string_entry_proto__descriptor);
@@ -181,7 +186,8 @@ void onnx_add_external(struct onnx_builder *builder, Onnx__TensorProto *tensor, 
     onnx_append_pointer(builder, &tensor->external_data, &tensor->n_external_data, entry);
 }
 
-Onnx__AttributeProto *onnx_add_attribute(struct onnx_builder *builder, Onnx__NodeProto *node, const char *name, int type)
+Onnx__AttributeProto *onnx_add_attribute(struct onnx_builder *builder, Onnx__NodeProto *node,
+                                         const char *name, int type)
 {
     Onnx__AttributeProto *attribute = NEW(builder, Onnx__AttributeProto, onnx__attribute_proto__descriptor);
     attribute->name = onnx_text(builder, name);
@@ -198,7 +204,8 @@ void onnx_add_int(struct onnx_builder *builder, Onnx__NodeProto *node, const cha
     attribute->i = value;
 }
 
-void onnx_add_graph(struct onnx_builder *builder, Onnx__NodeProto *node, const char *name, Onnx__GraphProto *graph)
+void onnx_add_graph(struct onnx_builder *builder, Onnx__NodeProto *node, const char *name,
+                    Onnx__GraphProto *graph)
 {
     onnx_add_attribute(builder, node, name, MD_ATTRIBUTE_GRAPH)->g = graph;
 }
@@ -217,13 +224,15 @@ Onnx__FunctionProto *onnx_add_function(struct onnx_builder *builder, const char 
     function->domain = onnx_text(builder, domain);
     append_names(builder, &function->input, &function->n_input, inputs);
     append_names(builder, &function->output, &function->n_output, outputs);
-    onnx_append_pointer(builder, &function->opset_import, &function->n_opset_import, new_opset(builder, "", 18));
+    onnx_append_pointer(builder, &function->opset_import, &function->n_opset_import,
+                        new_opset(builder, "", 18));
     onnx_append_pointer(builder, &builder->model->functions, &builder->model->n_functions, function);
     return function;
 }
 
-Onnx__NodeProto *onnx_add_function_node(struct onnx_builder *builder, Onnx__FunctionProto *function, const char *op_type,
-                                        const char *name, const char *inputs, const char *outputs)
+Onnx__NodeProto *onnx_add_function_node(struct onnx_builder *builder, Onnx__FunctionProto *function,
+                                        const char *op_type, const char *name, const char *inputs,
+                                        const char *outputs)
 {
     Onnx__NodeProto *node = onnx_new_node(builder, op_type, name, inputs, outputs);
     onnx_append_pointer(builder, &function->node, &function->n_node, node);
@@ -243,8 +252,8 @@ struct md_model *onnx_import_ok(struct onnx_builder *builder)
     struct md_span bytes = onnx_pack(builder, &builder->model->base);
     struct md_model *model = NULL;
     builder->error.message[0] = '\0';
-    enum md_code code =
-        md_model_import(md_process_allocator(), bytes.bytes, bytes.size, false, NULL, &model, &builder->error);
+    enum md_code code = md_model_import(md_process_allocator(), bytes.bytes, bytes.size, false, NULL, &model,
+                                        &builder->error);
     if (code != MD_OK)
         fail_msg("%s: %s", md_code_name(code), builder->error.message);
     return model;
@@ -254,10 +263,11 @@ void onnx_import_fails(struct onnx_builder *builder, enum md_code code, ...)
 {
     struct md_span bytes = onnx_pack(builder, &builder->model->base);
     struct md_model *model = NULL;
-    enum md_code got =
-        md_model_import(md_process_allocator(), bytes.bytes, bytes.size, false, NULL, &model, &builder->error);
+    enum md_code got = md_model_import(md_process_allocator(), bytes.bytes, bytes.size, false, NULL, &model,
+                                       &builder->error);
     if (got != code)
-        fail_msg("%s instead of %s: %s", md_code_name(got), md_code_name(code), got ? builder->error.message : "");
+        fail_msg("%s instead of %s: %s", md_code_name(got), md_code_name(code),
+                 got ? builder->error.message : "");
     assert_null(model);
     va_list texts;
     va_start(texts, code);

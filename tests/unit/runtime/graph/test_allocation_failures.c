@@ -31,7 +31,8 @@ static void build_everything(struct onnx_builder *builder)
     Onnx__NodeProto *inner = onnx_add_function_node(builder, function, "Op", "", "x", "y");
     onnx_add_reference(builder, inner, "k", MD_ATTRIBUTE_INT, "k");
     for (int i = 0; i < 2; i++) {
-        Onnx__NodeProto *call = onnx_add_node(builder, graph, "F", "", i == 0 ? "x" : "f0", i == 0 ? "f0" : "f1");
+        Onnx__NodeProto *call =
+            onnx_add_node(builder, graph, "F", "", i == 0 ? "x" : "f0", i == 0 ? "f0" : "f1");
         call->domain = onnx_text(builder, "local");
         onnx_add_int(builder, call, "k", i);
     }
@@ -72,8 +73,9 @@ static void test_import_survives_every_allocation_failure(void **state)
     onnx_builder_cleanup(&builder);
 }
 
-/* An arena hands out many pieces of one block, so the failures above hit few places. A larger model needs more
- * blocks, at other places; and memory comes back after the one failure, which must be reported all the same. */
+/* An arena hands out many pieces of one block, so the failures above hit few places. A larger model needs
+ * more blocks, at other places; and memory comes back after the one failure, which must be reported all the
+ * same. */
 static void test_large_models_survive_allocation_failures(void **state)
 {
     (void)state;
@@ -91,7 +93,8 @@ static void test_large_models_survive_allocation_failures(void **state)
         md_faulty_init(&faulty, nth);
         faulty.once = true;
         struct md_model *model = NULL;
-        enum md_code code = md_model_import(&faulty.allocator, bytes.bytes, bytes.size, false, NULL, &model, NULL);
+        enum md_code code =
+            md_model_import(&faulty.allocator, bytes.bytes, bytes.size, false, NULL, &model, NULL);
         bool failed = atomic_load(&faulty.failed) > 0;
         assert_int_equal(code, failed ? MD_RESOURCE_EXHAUSTED : MD_OK);
         md_model_destroy(model);

@@ -81,7 +81,8 @@ static enum md_code open_model(struct place *place, struct onnx_builder *builder
     return md_model_open(md_process_allocator(), path, out_model, &place->error);
 }
 
-static void expect_failure(struct place *place, struct onnx_builder *builder, enum md_code wanted, const char *text)
+static void expect_failure(struct place *place, struct onnx_builder *builder, enum md_code wanted,
+                           const char *text)
 {
     struct md_model *model = NULL;
     enum md_code code = open_model(place, builder, &model);
@@ -136,8 +137,10 @@ static void test_a_link_inside_the_folder_is_followed(void **state)
 static void test_locations_outside_the_folder_are_refused(void **state)
 {
     struct place *place = *state;
-    static const char *const locations[] = { "/etc/passwd", "../secret.bin", "sub/../../secret.bin", "sub/..", "..",
-                                             "", "sub//more.bin", "sub/", "a/../weights.bin" };
+    static const char *const locations[] = {
+        "/etc/passwd",   "../secret.bin", "sub/../../secret.bin", "sub/..", "..", "",
+        "sub//more.bin", "sub/",          "a/../weights.bin"
+    };
     struct onnx_builder builder;
     for (size_t i = 0; i < sizeof locations / sizeof locations[0]; i++) {
         (void)add_tensor(&builder, locations[i], 16);
@@ -183,8 +186,8 @@ static void test_overlapping_copies_are_bounded(void **state)
     struct onnx_builder builder;
     onnx_builder_init(&builder);
     for (int i = 0; i < 9; i++) {
-        Onnx__TensorProto *tensor =
-            onnx_new_tensor(&builder, md_arena_printf(&builder.arena, "t%d", i), MD_FP32, 1, (const int64_t[]){ 15 });
+        Onnx__TensorProto *tensor = onnx_new_tensor(&builder, md_arena_printf(&builder.arena, "t%d", i),
+                                                    MD_FP32, 1, (const int64_t[]){ 15 });
         onnx_add_external(&builder, tensor, "location", "weights.bin");
         onnx_add_external(&builder, tensor, "offset", "1");
         onnx_add_initializer(&builder, builder.model->graph, tensor);

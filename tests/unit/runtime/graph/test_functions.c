@@ -17,8 +17,8 @@ static Onnx__NodeProto *add_call(struct onnx_builder *builder, const char *funct
     return node;
 }
 
-static Onnx__NodeProto *add_inner_call(struct onnx_builder *builder, Onnx__FunctionProto *function, const char *called,
-                                       const char *inputs, const char *outputs)
+static Onnx__NodeProto *add_inner_call(struct onnx_builder *builder, Onnx__FunctionProto *function,
+                                       const char *called, const char *inputs, const char *outputs)
 {
     Onnx__NodeProto *node = onnx_add_function_node(builder, function, called, "", inputs, outputs);
     node->domain = onnx_text(builder, "local");
@@ -133,7 +133,8 @@ static void test_constants_in_bodies_are_shared(void **state)
     add_call(&builder, "Five", "two", "", "c");
     struct md_model *model = onnx_import_ok(&builder);
     assert_int_equal(model->graph->node_count, 0);
-    assert_ptr_equal(onnx_find_constant(model->graph, "b")->bytes, onnx_find_constant(model->graph, "c")->bytes);
+    assert_ptr_equal(onnx_find_constant(model->graph, "b")->bytes,
+                     onnx_find_constant(model->graph, "c")->bytes);
     assert_int_equal(model->constant_bytes, 4);
     md_model_destroy(model);
     onnx_builder_cleanup(&builder);
@@ -149,7 +150,8 @@ static void test_subgraphs_in_bodies_capture_from_the_body(void **state)
     onnx_add_function_node(&builder, function, "Abs", "abs", "x", "t");
     Onnx__NodeProto *node = onnx_add_function_node(&builder, function, "If", "if", "c", "y");
     Onnx__GraphProto *branch = onnx_new_graph(&builder, "then");
-    onnx_add_reference(&builder, onnx_add_node(&builder, branch, "Op", "op", "t", "r"), "k", MD_ATTRIBUTE_INT, "k");
+    onnx_add_reference(&builder, onnx_add_node(&builder, branch, "Op", "op", "t", "r"), "k", MD_ATTRIBUTE_INT,
+                       "k");
     onnx_add_output(&builder, branch, "r");
     onnx_add_graph(&builder, node, "then_branch", branch);
     onnx_add_reference(&builder, node, "else_branch", MD_ATTRIBUTE_GRAPH, "otherwise");

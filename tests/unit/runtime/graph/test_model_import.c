@@ -159,28 +159,28 @@ static void test_constant_nodes_vanish(void **state)
 {
     (void)state;
     BUILD(builder);
-    Onnx__AttributeProto *item =
-        onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "t"), "value", MD_ATTRIBUTE_TENSOR);
+    Onnx__AttributeProto *item = onnx_add_attribute(
+        &builder, onnx_add_node(&builder, graph, "Constant", "", "", "t"), "value", MD_ATTRIBUTE_TENSOR);
     item->t = onnx_new_floats(&builder, "", (const float[]){ 5, 6 }, 2);
-    item = onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "f"), "value_float",
-                              MD_ATTRIBUTE_FLOAT);
+    item = onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "f"),
+                              "value_float", MD_ATTRIBUTE_FLOAT);
     item->has_f = true;
     item->f = 0.5F;
     onnx_add_int(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "i"), "value_int", -7);
-    item = onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "is"), "value_ints",
-                              MD_ATTRIBUTE_INTS);
+    item = onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "is"),
+                              "value_ints", MD_ATTRIBUTE_INTS);
     item->n_ints = 2;
     item->ints = (int64_t[]){ 8, 9 };
-    item = onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "fs"), "value_floats",
-                              MD_ATTRIBUTE_FLOATS);
+    item = onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "fs"),
+                              "value_floats", MD_ATTRIBUTE_FLOATS);
     item->n_floats = 1;
     item->floats = (float[]){ 1.5F };
-    item = onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "s"), "value_string",
-                              MD_ATTRIBUTE_STRING);
+    item = onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "s"),
+                              "value_string", MD_ATTRIBUTE_STRING);
     item->has_s = true;
     item->s = (ProtobufCBinaryData){ 2, (uint8_t *)onnx_text(&builder, "hi") };
-    item = onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "ss"), "value_strings",
-                              MD_ATTRIBUTE_STRINGS);
+    item = onnx_add_attribute(&builder, onnx_add_node(&builder, graph, "Constant", "", "", "ss"),
+                              "value_strings", MD_ATTRIBUTE_STRINGS);
     item->n_strings = 1;
     item->strings = &(ProtobufCBinaryData){ 1, (uint8_t *)onnx_text(&builder, "x") };
     onnx_add_output(&builder, graph, "t");
@@ -194,8 +194,10 @@ static void test_constant_nodes_vanish(void **state)
     assert_int_equal(md_elements(const int64_t, onnx_find_constant(g, "is"))[1], 9);
     assert_int_equal(onnx_find_constant(g, "is")->shape.dims[0], 2);
     assert_true(md_elements(const float, onnx_find_constant(g, "fs"))[0] == 1.5F);
-    assert_true(md_span_equal(md_elements(const struct md_span, onnx_find_constant(g, "s"))[0], md_span_of("hi")));
-    assert_true(md_span_equal(md_elements(const struct md_span, onnx_find_constant(g, "ss"))[0], md_span_of("x")));
+    assert_true(
+        md_span_equal(md_elements(const struct md_span, onnx_find_constant(g, "s"))[0], md_span_of("hi")));
+    assert_true(
+        md_span_equal(md_elements(const struct md_span, onnx_find_constant(g, "ss"))[0], md_span_of("x")));
     finish(&builder, model);
 }
 
@@ -265,7 +267,8 @@ static void test_types_carry_shapes_and_the_names_of_dims(void **state)
     assert_string_equal(ids->dim_names[0], "batch");
     assert_null(ids->dim_names[1]);
     assert_false(model->graph->values[onnx_find_value(model->graph, "any")].type.has_shape);
-    assert_int_equal(model->graph->values[onnx_find_value(model->graph, "untyped")].type.kind, MD_TYPE_UNKNOWN);
+    assert_int_equal(model->graph->values[onnx_find_value(model->graph, "untyped")].type.kind,
+                     MD_TYPE_UNKNOWN);
     const struct md_value_type *maybe = &model->graph->values[onnx_find_value(model->graph, "maybe")].type;
     assert_true(maybe->optional);
     assert_int_equal(maybe->kind, MD_TYPE_SEQUENCE);
@@ -279,7 +282,8 @@ static void test_domains_that_are_not_imported_are_version_1(void **state)
     BUILD(builder);
     onnx_add_opset(&builder, "unused", 9);
     onnx_add_input(&builder, graph, "a");
-    onnx_add_node(&builder, graph, "FusedMatMul", "m", "a,a", "b")->domain = onnx_text(&builder, "com.microsoft");
+    onnx_add_node(&builder, graph, "FusedMatMul", "m", "a,a", "b")->domain =
+        onnx_text(&builder, "com.microsoft");
     onnx_add_node(&builder, graph, "Relu", "r", "a", "c")->domain = onnx_text(&builder, "ai.onnx");
     struct md_model *model = onnx_import_ok(&builder);
     assert_int_equal(onnx_find_node(model->graph, "m")->opset, 1);
@@ -341,7 +345,8 @@ static void test_kept_bytes_are_not_copied(void **state)
         char *moved = (char *)onnx_zeroed(&builder, 1, bytes.size + 4) + shift;
         memcpy(moved, bytes.bytes, bytes.size);
         struct md_model *model = NULL;
-        assert_int_equal(md_model_import(md_process_allocator(), moved, bytes.size, true, NULL, &model, NULL), MD_OK);
+        assert_int_equal(md_model_import(md_process_allocator(), moved, bytes.size, true, NULL, &model, NULL),
+                         MD_OK);
         const char *place = onnx_find_constant(model->graph, "w")->bytes;
         assert_int_equal((uintptr_t)place % 4, 0);
         pointed += place >= moved && place < moved + bytes.size;
@@ -372,7 +377,8 @@ static void test_open_maps_the_file(void **state)
     assert_null(model);
     md_test_join(path, folder, "empty.onnx");
     md_test_write_file(path, "", 0);
-    assert_int_equal(md_model_open(md_process_allocator(), path, &model, &builder.error), MD_INVALID_ARGUMENT);
+    assert_int_equal(md_model_open(md_process_allocator(), path, &model, &builder.error),
+                     MD_INVALID_ARGUMENT);
     md_test_remove_folder(folder);
     onnx_builder_cleanup(&builder);
 }

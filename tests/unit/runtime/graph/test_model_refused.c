@@ -39,7 +39,8 @@ static void test_a_value_defined_twice(void **state)
     onnx_builder_cleanup(&builder);
 
     start(&builder);
-    onnx_add_initializer(&builder, builder.model->graph, onnx_new_floats(&builder, "b", (const float[]){ 1 }, 1));
+    onnx_add_initializer(&builder, builder.model->graph,
+                         onnx_new_floats(&builder, "b", (const float[]){ 1 }, 1));
     onnx_import_fails(&builder, MD_INVALID_ARGUMENT, "\"b\"", "initializer", "relu", NULL);
     onnx_builder_cleanup(&builder);
 }
@@ -95,7 +96,8 @@ static void test_nodes_and_values_without_names(void **state)
     onnx_builder_cleanup(&builder);
 
     start(&builder);
-    onnx_add_initializer(&builder, builder.model->graph, onnx_new_floats(&builder, "", (const float[]){ 1 }, 1));
+    onnx_add_initializer(&builder, builder.model->graph,
+                         onnx_new_floats(&builder, "", (const float[]){ 1 }, 1));
     onnx_import_fails(&builder, MD_INVALID_ARGUMENT, "initializer", "no name", NULL);
     onnx_builder_cleanup(&builder);
 }
@@ -165,7 +167,8 @@ static void test_attributes_named_twice(void **state)
         struct onnx_builder builder;
         (void)attribute_of(&builder, MD_ATTRIBUTE_INT);
         for (int i = 0; i < others; i++)
-            onnx_add_int(&builder, builder.model->graph->node[0], md_arena_printf(&builder.arena, "other%d", i), i);
+            onnx_add_int(&builder, builder.model->graph->node[0],
+                         md_arena_printf(&builder.arena, "other%d", i), i);
         onnx_add_int(&builder, builder.model->graph->node[0], "alpha", 1);
         onnx_import_fails(&builder, MD_INVALID_ARGUMENT, "\"alpha\" occurs twice", NULL);
         onnx_builder_cleanup(&builder);
@@ -187,7 +190,8 @@ static void test_constants_without_a_value(void **state)
     onnx_builder_cleanup(&builder);
 
     start(&builder);
-    onnx_add_int(&builder, onnx_add_node(&builder, builder.model->graph, "Constant", "c", "", ""), "value_int", 1);
+    onnx_add_int(&builder, onnx_add_node(&builder, builder.model->graph, "Constant", "c", "", ""),
+                 "value_int", 1);
     onnx_import_fails(&builder, MD_INVALID_ARGUMENT, "\"c\"", "0 outputs", NULL);
     onnx_builder_cleanup(&builder);
 }
@@ -200,7 +204,8 @@ static void test_a_model_without_a_graph(void **state)
     builder.model->graph = NULL;
     onnx_import_fails(&builder, MD_INVALID_ARGUMENT, "without a graph", NULL);
     struct md_model *model = NULL;
-    assert_int_equal(md_model_import(md_process_allocator(), NULL, 0, false, NULL, &model, NULL), MD_INVALID_ARGUMENT);
+    assert_int_equal(md_model_import(md_process_allocator(), NULL, 0, false, NULL, &model, NULL),
+                     MD_INVALID_ARGUMENT);
     onnx_builder_cleanup(&builder);
 }
 

@@ -21,10 +21,13 @@ static void test_names_are_found_again(void **state)
     md_name_map_init(&map, &arena, 42);
     assert_int_equal(md_name_map_find(&map, md_span_of("nothing yet")), -1);
     for (int32_t i = 0; i < COUNT; i++)
-        assert_true(md_name_map_add(&map, md_span_of(md_arena_printf(&arena, "a name of some length %d", (int)i)), i));
+        assert_true(md_name_map_add(
+            &map, md_span_of(md_arena_printf(&arena, "a name of some length %d", (int)i)), i));
     assert_true(md_name_map_add(&map, md_span_of(""), COUNT));
     for (int32_t i = 0; i < COUNT; i++)
-        assert_int_equal(md_name_map_find(&map, md_span_of(md_arena_printf(&arena, "a name of some length %d", (int)i))), i);
+        assert_int_equal(
+            md_name_map_find(&map, md_span_of(md_arena_printf(&arena, "a name of some length %d", (int)i))),
+            i);
     assert_int_equal(md_name_map_find(&map, md_span_of("")), COUNT);
     assert_int_equal(md_name_map_find(&map, md_span_of("a name")), -1);
     md_arena_cleanup(&arena);

@@ -19,7 +19,8 @@
 enum { SKIPPED = 77 };
 
 /* The n-th value of a list of graph inputs or outputs from input_N.pb or output_N.pb; false: no such file. */
-static bool import_file(const char *folder, const char *kind, size_t index, const struct md_graph_value *value)
+static bool import_file(const char *folder, const char *kind, size_t index,
+                        const struct md_graph_value *value)
 {
     char path[MD_TEST_PATH_SIZE];
     struct md_file_mapping mapping = { 0 };
@@ -52,8 +53,8 @@ static void test_all_official_cases_are_read(void **state)
         if (md_model_open(md_process_allocator(), found.gl_pathv[i], &model, &error) != MD_OK)
             fail_msg("%s", error.message);
         char folder[MD_TEST_PATH_SIZE];
-        (void)snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(found.gl_pathv[i], '/') - found.gl_pathv[i]),
-                       found.gl_pathv[i]);
+        (void)snprintf(folder, sizeof folder, "%.*s",
+                       (int)(strrchr(found.gl_pathv[i], '/') - found.gl_pathv[i]), found.gl_pathv[i]);
         const struct md_graph *graph = model->graph;
         for (size_t n = 0; n < graph->input_count; n++)
             values += import_file(folder, "input", n, &graph->values[graph->inputs[n]]);

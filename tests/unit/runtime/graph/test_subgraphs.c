@@ -10,8 +10,8 @@
 #include <string.h>
 
 /* If "name" with a then_branch and an else_branch that hands out its captured "else_source". */
-static void add_if(struct onnx_builder *builder, Onnx__GraphProto *graph, const char *name, Onnx__GraphProto *then,
-                   const char *else_source, const char *output)
+static void add_if(struct onnx_builder *builder, Onnx__GraphProto *graph, const char *name,
+                   Onnx__GraphProto *then, const char *else_source, const char *output)
 {
     Onnx__NodeProto *node = onnx_add_node(builder, graph, "If", name, "cond", output);
     Onnx__GraphProto *other = onnx_new_graph(builder, "else");
@@ -41,7 +41,8 @@ static void test_a_grandchild_captures_through_its_parent(void **state)
     add_if(&builder, middle, "inner_if", inner, "x", "m");
     onnx_add_output(&builder, middle, "m");
     add_if(&builder, builder.model->graph, "outer_if", middle, "x", "y");
-    onnx_add_node(&builder, builder.model->graph, "Relu", "late", "x", "deep"); /* after the If that reads it */
+    onnx_add_node(&builder, builder.model->graph, "Relu", "late", "x",
+                  "deep"); /* after the If that reads it */
     struct md_model *model = onnx_import_ok(&builder);
     const struct md_graph *graph = model->graph;
     assert_string_equal(graph->nodes[0].name, "late");
@@ -58,7 +59,8 @@ static void test_a_grandchild_captures_through_its_parent(void **state)
     assert_string_equal(m->values[in_middle].name, "deep");
     bool passed_on = false;
     for (size_t n = 0; n < m->capture_count; n++)
-        passed_on |= m->captures[n].inner == in_middle && m->captures[n].outer == onnx_find_value(graph, "deep");
+        passed_on |=
+            m->captures[n].inner == in_middle && m->captures[n].outer == onnx_find_value(graph, "deep");
     assert_true(passed_on);
     assert_int_equal(i->nodes[0].inputs[0], i->captures[0].inner);
     assert_int_equal(i->nodes[0].inputs[1], i->captures[0].inner);

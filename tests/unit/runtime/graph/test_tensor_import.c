@@ -12,7 +12,8 @@
 
 static const int64_t three[] = { 3 };
 
-static Onnx__TensorProto *add_tensor(struct onnx_builder *builder, int32_t datatype, const int64_t *dims, size_t rank)
+static Onnx__TensorProto *add_tensor(struct onnx_builder *builder, int32_t datatype, const int64_t *dims,
+                                     size_t rank)
 {
     onnx_builder_init(builder);
     Onnx__TensorProto *tensor = onnx_new_tensor(builder, "w", datatype, rank, dims);
@@ -31,7 +32,8 @@ static void expect_bytes(struct onnx_builder *builder, const void *bytes, size_t
     onnx_builder_cleanup(builder);
 }
 
-static void expect_int32_data(int32_t datatype, const int32_t *entries, size_t entry_count, const void *bytes, size_t size)
+static void expect_int32_data(int32_t datatype, const int32_t *entries, size_t entry_count, const void *bytes,
+                              size_t size)
 {
     struct onnx_builder builder;
     Onnx__TensorProto *tensor = add_tensor(&builder, datatype, three, 1);
@@ -44,16 +46,22 @@ static void expect_int32_data(int32_t datatype, const int32_t *entries, size_t e
 static void test_int32_data_holds_all_small_types(void **state)
 {
     (void)state;
-    expect_int32_data(MD_INT32, (const int32_t[]){ 1, -2, INT32_MIN }, 3, (const int32_t[]){ 1, -2, INT32_MIN }, 12);
-    expect_int32_data(MD_INT16, (const int32_t[]){ 1, -2, INT16_MIN }, 3, (const int16_t[]){ 1, -2, INT16_MIN }, 6);
-    expect_int32_data(MD_UINT16, (const int32_t[]){ 1, 2, UINT16_MAX }, 3, (const uint16_t[]){ 1, 2, UINT16_MAX }, 6);
+    expect_int32_data(MD_INT32, (const int32_t[]){ 1, -2, INT32_MIN }, 3,
+                      (const int32_t[]){ 1, -2, INT32_MIN }, 12);
+    expect_int32_data(MD_INT16, (const int32_t[]){ 1, -2, INT16_MIN }, 3,
+                      (const int16_t[]){ 1, -2, INT16_MIN }, 6);
+    expect_int32_data(MD_UINT16, (const int32_t[]){ 1, 2, UINT16_MAX }, 3,
+                      (const uint16_t[]){ 1, 2, UINT16_MAX }, 6);
     expect_int32_data(MD_INT8, (const int32_t[]){ 1, -2, -128 }, 3, (const int8_t[]){ 1, -2, -128 }, 3);
     expect_int32_data(MD_UINT8, (const int32_t[]){ 1, 2, 255 }, 3, (const uint8_t[]){ 1, 2, 255 }, 3);
     expect_int32_data(MD_BOOL, (const int32_t[]){ 1, 0, 7 }, 3, (const uint8_t[]){ 1, 0, 1 }, 3);
-    expect_int32_data(MD_FP16, (const int32_t[]){ 0x3C00, 0, 0xFFFF }, 3, (const uint16_t[]){ 0x3C00, 0, 0xFFFF }, 6);
-    expect_int32_data(MD_BF16, (const int32_t[]){ 0x3F80, 0, -1 }, 3, (const uint16_t[]){ 0x3F80, 0, 0xFFFF }, 6);
+    expect_int32_data(MD_FP16, (const int32_t[]){ 0x3C00, 0, 0xFFFF }, 3,
+                      (const uint16_t[]){ 0x3C00, 0, 0xFFFF }, 6);
+    expect_int32_data(MD_BF16, (const int32_t[]){ 0x3F80, 0, -1 }, 3, (const uint16_t[]){ 0x3F80, 0, 0xFFFF },
+                      6);
     for (int32_t datatype = MD_FP8E4M3FN; datatype <= MD_FP8E5M2FNUZ; datatype++)
-        expect_int32_data(datatype, (const int32_t[]){ 0x38, 0, 0xFF }, 3, (const uint8_t[]){ 0x38, 0, 0xFF }, 3);
+        expect_int32_data(datatype, (const int32_t[]){ 0x38, 0, 0xFF }, 3, (const uint8_t[]){ 0x38, 0, 0xFF },
+                          3);
 }
 
 static void test_nibbles_are_unpacked_low_one_first(void **state)
@@ -203,8 +211,8 @@ static void test_numbers_out_of_range(void **state)
     (void)state;
     static const struct {
         int32_t datatype, value;
-    } cases[] = { { MD_UINT8, 256 }, { MD_UINT8, -1 }, { MD_INT8, 128 }, { MD_INT16, 40000 }, { MD_UINT16, 65536 },
-                  { MD_FP16, 65536 }, { MD_FP8E5M2, 256 } };
+    } cases[] = { { MD_UINT8, 256 },    { MD_UINT8, -1 },   { MD_INT8, 128 },   { MD_INT16, 40000 },
+                  { MD_UINT16, 65536 }, { MD_FP16, 65536 }, { MD_FP8E5M2, 256 } };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct onnx_builder builder;
         Onnx__TensorProto *tensor = add_tensor(&builder, cases[i].datatype, three, 1);
@@ -254,7 +262,8 @@ static Onnx__SparseTensorProto *add_sparse(struct onnx_builder *builder, const i
     Onnx__SparseTensorProto *sparse = onnx_zeroed(builder, 1, sizeof *sparse);
     onnx__sparse_tensor_proto__init(sparse);
     sparse->values = onnx_new_floats(builder, "w", (const float[]){ 5, 7 }, 2);
-    sparse->indices = onnx_new_tensor(builder, "", MD_INT64, rank, (const int64_t[]){ 2, (int64_t)dim_count });
+    sparse->indices =
+        onnx_new_tensor(builder, "", MD_INT64, rank, (const int64_t[]){ 2, (int64_t)dim_count });
     onnx_set_raw(builder, sparse->indices, indices, (rank == 2 ? 2 * dim_count : 2) * sizeof *indices);
     sparse->n_dims = dim_count;
     sparse->dims = onnx_zeroed(builder, dim_count, sizeof *dims);

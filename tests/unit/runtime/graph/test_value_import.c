@@ -90,8 +90,10 @@ static void test_bytes_that_are_no_value(void **state)
     struct md_value value;
     struct md_value_type type = { .kind = MD_TYPE_TENSOR };
     onnx_builder_init(&builder);
-    assert_int_equal(md_value_import(&builder.arena, "", 0, &type, &value, &builder.error), MD_INVALID_ARGUMENT);
-    assert_int_equal(md_value_import(&builder.arena, "\xFF", 1, &type, &value, &builder.error), MD_INVALID_ARGUMENT);
+    assert_int_equal(md_value_import(&builder.arena, "", 0, &type, &value, &builder.error),
+                     MD_INVALID_ARGUMENT);
+    assert_int_equal(md_value_import(&builder.arena, "\xFF", 1, &type, &value, &builder.error),
+                     MD_INVALID_ARGUMENT);
     Onnx__TensorProto *tensor = onnx_new_tensor(&builder, "x", MD_FP32, 0, NULL);
     onnx_add_external(&builder, tensor, "location", "x.bin");
     assert_int_equal(import_value(&builder, &tensor->base, &type, &value), MD_INVALID_ARGUMENT);
