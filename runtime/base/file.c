@@ -32,22 +32,56 @@ static enum md_code open_regular(const char *path, int *out_fd, size_t *out_size
     return MD_OK;
 }
 
+/* Reads up to `size` bytes; *out_have is less when the file shrank under us. */
+static enum md_code read_all(int fd, const char *path, char *bytes, size_t size, size_t *out_have,
+                             struct md_error *error)
+{
+    size_t have = 0;
+    while (have < size) {
+        ssize_t got = read(fd, bytes + have, size - have);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return md_fail(error, MD_INTERNAL, "cannot read file \"%s\": %s", path, strerror(errno));
+        if (got == 0)
+            break;
+        have += (size_t)got;
+    }
+    *out_have = have;
+    return MD_OK;
+}
+
+/* The pages are our own and not the file's: whoever overwrites or cuts a model file in place would otherwise change,
+ * or kill (SIGBUS), the version that is being served from it. */
 enum md_code md_file_map(const char *path, struct md_file_mapping *out_mapping, struct md_error *error)
 {
     int fd;
     size_t size;
     MD_TRY(open_regular(path, &fd, &size, error));
-    void *bytes = NULL;
+    char *bytes = NULL;
+    enum md_code code = MD_OK;
     if (size > 0) {
-        bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        size_t have = 0;
         if (bytes == MAP_FAILED) {
-            enum md_code code =
-                md_fail(error, MD_INTERNAL, "cannot map file \"%s\" of %zu bytes: %s", path, size, strerror(errno));
-            (void)close(fd); /* nothing was written */
-            return code;
+            bytes = NULL;
+            code = md_fail(error, MD_RESOURCE_EXHAUSTED, "out of memory: file \"%s\" of %zu bytes: %s", path, size,
+                           strerror(errno));
+        } else {
+            code = read_all(fd, path, bytes, size, &have, error);
         }
+        if (code == MD_OK && have < size)
+            code = md_fail(error, MD_INVALID_ARGUMENT, "file \"%s\" shrank from %zu to %zu bytes while it was read", path,
+                           size, have);
     }
-    (void)close(fd); /* the mapping stays */
+    (void)close(fd); /* only read from */
+    if (code != MD_OK) {
+        if (bytes != NULL)
+            (void)munmap(bytes, size); /* our own mapping */
+        return code;
+    }
+    if (bytes != NULL)
+        (void)mprotect(bytes, size, PROT_READ); /* a guard against our own bugs only */
     *out_mapping = (struct md_file_mapping){ bytes, size };
     return MD_OK;
 }
@@ -76,19 +110,10 @@ enum md_code md_file_read(const struct md_allocator *allocator, const char *path
         code = md_fail_memory(error, path);
         goto done;
     }
-    size_t have = 0;
-    while (have < size) {
-        ssize_t got = read(fd, bytes + have, size - have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            code = md_fail(error, MD_INTERNAL, "cannot read file \"%s\": %s", path, strerror(errno));
-            goto done;
-        }
-        if (got == 0)
-            break; /* the file shrank under us: what is there is what counts */
-        have += (size_t)got;
-    }
+    size_t have;
+    code = read_all(fd, path, bytes, size, &have, error);
+    if (code != MD_OK)
+        goto done;
     bytes[have] = '\0';
     *out_bytes = bytes;
     *out_size = have;

@@ -1,5 +1,5 @@
-/* file.h - files as the registry and the runtime need them: read whole, map, write so that a crash leaves
- * either the old or the new content. Messages name the path and the system's reason. */
+/* file.h - files as the registry and the runtime need them: read whole, into memory of the caller or pages of their own.
+ * Messages name the path and the system's reason. */
 #ifndef MD_FILE_H
 #define MD_FILE_H
 
@@ -10,13 +10,15 @@
 
 struct md_allocator;
 
-/* A read-only mapping of a whole file. bytes is NULL for an empty file. */
+/* The bytes of a whole file, read-only, in pages of their own: what happens to the file afterwards does not show.
+ * bytes is NULL for an empty file. */
 struct md_file_mapping {
     const void *bytes; /* valid until md_file_unmap */
     size_t size;
 };
 
-/* NOT_FOUND: no such file. INVALID_ARGUMENT: not a regular file. INTERNAL: any other reason. */
+/* NOT_FOUND: no such file. INVALID_ARGUMENT: not a regular file, or cut while it was read. RESOURCE_EXHAUSTED: memory.
+ * INTERNAL: any other reason. */
 MD_NODISCARD enum md_code md_file_map(const char *path, struct md_file_mapping *out_mapping,
                                       struct md_error *error);
 void md_file_unmap(struct md_file_mapping *mapping); /* a zeroed mapping is allowed */

@@ -131,7 +131,8 @@ static void find_taps(const struct grid_parameters *parameters, double at, bool 
         x = (double)(float)x;
     if (parameters->mode == GRID_NEAREST)
         x = rint(x);
-    if (parameters->padding == PADDING_BORDER)
+    /* Linear and cubic taps are held inside the border one by one; only the cubic kernel sees the difference. */
+    if (parameters->padding == PADDING_BORDER && parameters->mode == GRID_NEAREST)
         x = x < 0 ? 0 : x > (double)(dim - 1) ? (double)(dim - 1) : x;
     else if (parameters->padding == PADDING_REFLECTION)
         x = reflect(x, low, high);

@@ -27,7 +27,10 @@ size_t md_letter_case_map(struct md_span text, enum md_letter_case letter_case, 
             used += size;
             continue;
         }
-        character = letter_case == MD_CASE_LOWER ? utf8proc_tolower(character) : utf8proc_toupper(character);
+        /* utf8proc has a capital sharp s; Unicode's simple mapping leaves the letter alone. */
+        if (character != 0xdf)
+            character = letter_case == MD_CASE_LOWER ? utf8proc_tolower(character) :
+                                                         utf8proc_toupper(character);
         used += (size_t)utf8proc_encode_char(character, (utf8proc_uint8_t *)out + used);
     }
     return used;

@@ -299,11 +299,11 @@ static void find_probabilities(const struct svm *svm, struct svm_scratch *scratc
     couple(k, scratch);
 }
 
-/* The row's label; *out_scores are what output 1 shows, before the transform. */
+/* The row's label, which the votes decide even when there are probabilities (so does scikit-learn); *out_scores are
+ * what output 1 shows, before the transform. */
 static size_t classify(const struct svm *svm, const struct md_tensor *input, size_t row, struct svm_scratch *scratch,
                        double **out_scores)
 {
-    double *ranking = scratch->votes;
     *out_scores = scratch->pairs;
     if (svm->vector_count == 0) {
         for (size_t c = 0; c < svm->class_count; c++)
@@ -317,13 +317,14 @@ static size_t classify(const struct svm *svm, const struct md_tensor *input, siz
     }
     if (svm->vector_count > 0 && svm->prob_a_count > 0) {
         find_probabilities(svm, scratch);
-        ranking = *out_scores = scratch->probabilities;
+        *out_scores = scratch->probabilities;
     } else if (svm->vector_count > 0 && svm->class_count == 2) {
-        scratch->pairs[1] = -scratch->pairs[0]; /* a positive score speaks for the first class */
+        scratch->pairs[1] = scratch->pairs[0]; /* what runtimes show for one pair, although it speaks for class 0 */
+        scratch->pairs[0] = -scratch->pairs[1];
     }
     size_t best = 0;
     for (size_t c = 1; c < svm->class_count; c++)
-        best = ranking[c] > ranking[best] ? c : best;
+        best = scratch->votes[c] > scratch->votes[best] ? c : best;
     return best;
 }
 

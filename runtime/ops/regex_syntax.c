@@ -12,10 +12,10 @@ struct translation {
     struct md_error *error;
 };
 
-/* The longest replacement is that of \S: 2 bytes become 14. */
+/* The longest replacement is that of \S: 2 bytes become 15. */
 size_t md_regex_room(size_t size)
 {
-    return 7 * size + 16;
+    return 8 * size + 16;
 }
 
 static char peek(const struct translation *t, size_t ahead)

@@ -96,6 +96,21 @@ class Oip(unittest.TestCase):
         self.assertEqual(len(answer.raw_output_contents), 0)
         self.check_logits(answer, text_case()[2])
 
+    def test_text_models_take_text(self):
+        case = goldens(MODEL)[0]
+        contents = {"bytes_contents": [text.encode() for text in case["texts"]]}
+        answer = self.infer(oip.ModelInferRequest(
+            model_name=MODEL, inputs=[tensor("text", [len(case["texts"])], "BYTES", contents)]))
+        outputs = {output.name: raw for output, raw in zip(answer.outputs, answer.raw_output_contents)}
+        label = case["labels"][0].encode()
+        self.assertTrue(outputs["label"].startswith(struct.pack("<I", len(label)) + label))
+        self.assertLessEqual(abs(struct.unpack_from("<f", outputs["score"])[0] - max(case["scores"][0])), TOLERANCE)
+        for raw in (b"\x05\0\0\0ab", b"\x01\0\0", b"\x01\0\0\0a!", b"\x02\0\0\0\xff\xfe", b"\0\0\0\0"):
+            request = oip.ModelInferRequest(model_name=MODEL, inputs=[tensor("text", [1], "BYTES")],
+                                            raw_input_contents=[raw])
+            with self.subTest(raw=raw), self.refused("text"):
+                self.infer(request)
+
     def test_raw_and_contents_may_not_be_mixed(self):
         request = raw_request()
         request.inputs[0].contents.SetInParent()  # present, even if empty

@@ -92,6 +92,19 @@ static void test_an_empty_file_maps_to_nothing(void **state)
     assert_int_equal(mapping.size, 0);
 }
 
+static void test_a_mapping_does_not_see_later_changes(void **state)
+{
+    (void)state;
+    char path[MD_TEST_PATH_SIZE];
+    md_test_join(path, folder, "changing");
+    md_test_write_file(path, "before", 6);
+    struct md_file_mapping mapping;
+    assert_int_equal(md_file_map(path, &mapping, NULL), MD_OK);
+    md_test_write_file(path, "", 0);
+    assert_memory_equal(mapping.bytes, "before", 6);
+    md_file_unmap(&mapping);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +113,7 @@ int main(void)
         cmocka_unit_test(test_read_and_map_give_the_bytes),
         cmocka_unit_test(test_a_file_over_the_limit_names_both_numbers),
         cmocka_unit_test(test_an_empty_file_maps_to_nothing),
+        cmocka_unit_test(test_a_mapping_does_not_see_later_changes),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,0 +1,68 @@
+"""Makes the models of tests/bench/run: the shapes of text encoders, with random weights.
+
+Usage: make_models.py OUT_DIR NAME...     (Debian's python3-torch); writes OUT_DIR/NAME.onnx
+"""
+import math
+import pathlib
+import sys
+
+import torch
+from torch import nn
+
+ENCODERS = {"minilm-l6": (6, 384, 12, 1536), "bert-base": (12, 768, 12, 3072)}
+
+
+class Layer(nn.Module):
+    def __init__(self, width, heads, inner):
+        super().__init__()
+        self.heads, self.size = heads, width // heads
+        self.query, self.key, self.value = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, width)
+        self.out, self.norm1 = nn.Linear(width, width), nn.LayerNorm(width, 1e-12)
+        self.up, self.down, self.norm2 = nn.Linear(width, inner), nn.Linear(inner, width), nn.LayerNorm(width, 1e-12)
+
+    def split(self, x):
+        return x.view(x.size(0), x.size(1), self.heads, self.size).transpose(1, 2)
+
+    def forward(self, x, mask):
+        q, k, v = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))
+        weights = torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(self.size) + mask, -1)
+        mixed = (weights @ v).transpose(1, 2).reshape(x.size(0), x.size(1), -1)
+        x = self.norm1(self.out(mixed) + x)
+        return self.norm2(self.down(nn.functional.gelu(self.up(x))) + x)
+
+
+class Encoder(nn.Module):
+    def __init__(self, layers, width, heads, inner, vocabulary=30522):
+        super().__init__()
+        self.words, self.places = nn.Embedding(vocabulary, width), nn.Embedding(512, width)
+        self.types, self.norm = nn.Embedding(2, width), nn.LayerNorm(width, 1e-12)
+        self.layers = nn.ModuleList(Layer(width, heads, inner) for _ in range(layers))
+
+    def forward(self, input_ids, attention_mask, token_type_ids):
+        places = torch.arange(input_ids.size(1)).unsqueeze(0)
+        x = self.norm(self.words(input_ids) + self.places(places) + self.types(token_type_ids))
+        mask = (1.0 - attention_mask[:, None, None, :].to(x.dtype)) * torch.finfo(x.dtype).min
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x
+
+
+def encoder(name, path):
+    torch.manual_seed(1)
+    ids = torch.ones(2, 8, dtype=torch.long)
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    axes = {name: {0: "batch", 1: "sequence"} for name in [*names, "last_hidden_state"]}
+    torch.onnx.export(Encoder(*ENCODERS[name]).eval(), (ids, ids, ids * 0), str(path), opset_version=17,
+                      input_names=names, output_names=["last_hidden_state"], dynamic_axes=axes)
+
+
+def main():
+    out = pathlib.Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[2:]:
+        partial = out / f"{name}.part"
+        encoder(name, partial)
+        partial.rename(out / f"{name}.onnx")
+
+
+main()
