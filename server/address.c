@@ -52,13 +52,15 @@ static bool is_stale(const struct sockaddr_un *name)
     return refused;
 }
 
-static enum md_code listen_unix(const char *address, struct md_bound_socket *out_socket, struct md_error *error)
+static enum md_code listen_unix(const char *address, struct md_bound_socket *out_socket,
+                                struct md_error *error)
 {
     const char *path = address + strlen("unix:");
     struct sockaddr_un name = { .sun_family = AF_UNIX };
     if (*path == '\0' || strlen(path) >= sizeof name.sun_path)
-        return md_fail(error, MD_INVALID_ARGUMENT, "address \"%s\": the path has %zu bytes, limits are 1 and %zu", address,
-                       strlen(path), sizeof name.sun_path - 1);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "address \"%s\": the path has %zu bytes, limits are 1 and %zu", address, strlen(path),
+                       sizeof name.sun_path - 1);
     memcpy(name.sun_path, path, strlen(path) + 1);
     if (is_stale(&name))
         (void)unlink(path); /* if it stays, bind says so */
@@ -75,26 +77,30 @@ static enum md_code listen_unix(const char *address, struct md_bound_socket *out
 /* ---- TCP ---- */
 
 /* Splits "HOST:PORT" or "[HOST]:PORT". */
-static enum md_code split(const char *address, char host[MD_ADDRESS_SIZE], char port[8], struct md_error *error)
+static enum md_code split(const char *address, char host[MD_ADDRESS_SIZE], char port[8],
+                          struct md_error *error)
 {
     const char *colon = strrchr(address, ':');
     if (colon == NULL)
-        return md_fail(error, MD_INVALID_ARGUMENT, "address \"%s\" has no port: expected HOST:PORT or unix:PATH", address);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "address \"%s\" has no port: expected HOST:PORT or unix:PATH", address);
     char *end;
     unsigned long number = strtoul(colon + 1, &end, 10);
     if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || number > 65535)
-        return md_fail(error, MD_INVALID_ARGUMENT, "address \"%s\": port \"%s\" is not a number from 0 to 65535", address,
-                       colon + 1);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "address \"%s\": port \"%s\" is not a number from 0 to 65535", address, colon + 1);
     const char *start = address;
     size_t size = (size_t)(colon - address);
     if (size >= 2 && start[0] == '[' && start[size - 1] == ']') {
         start++;
         size -= 2;
     } else if (memchr(start, ':', size) != NULL) {
-        return md_fail(error, MD_INVALID_ARGUMENT, "address \"%s\": an IPv6 address is written [ADDRESS]:PORT", address);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "address \"%s\": an IPv6 address is written [ADDRESS]:PORT", address);
     }
     if (size == 0 || size >= MD_ADDRESS_SIZE)
-        return md_fail(error, MD_INVALID_ARGUMENT, "address \"%s\" has a host of %zu bytes, limits are 1 and %d", address, size,
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "address \"%s\" has a host of %zu bytes, limits are 1 and %d", address, size,
                        MD_ADDRESS_SIZE - 1);
     memcpy(host, start, size);
     host[size] = '\0';
@@ -111,12 +117,15 @@ static void describe(int fd, struct md_bound_socket *out_socket)
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&name;
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&name;
     bool is_v6 = name.ss_family == AF_INET6;
-    (void)inet_ntop(name.ss_family, is_v6 ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, host, sizeof host); /* as above */
+    (void)inet_ntop(name.ss_family, is_v6 ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, host,
+                    sizeof host); /* as above */
     out_socket->port = ntohs(is_v6 ? v6->sin6_port : v4->sin_port);
-    (void)snprintf(out_socket->text, sizeof out_socket->text, is_v6 ? "[%s]:%d" : "%s:%d", host, out_socket->port); /* fits */
+    (void)snprintf(out_socket->text, sizeof out_socket->text, is_v6 ? "[%s]:%d" : "%s:%d", host,
+                   out_socket->port); /* fits */
 }
 
-static enum md_code listen_tcp(const char *address, struct md_bound_socket *out_socket, struct md_error *error)
+static enum md_code listen_tcp(const char *address, struct md_bound_socket *out_socket,
+                               struct md_error *error)
 {
     char host[MD_ADDRESS_SIZE], port[8];
     struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
@@ -130,7 +139,8 @@ static enum md_code listen_tcp(const char *address, struct md_bound_socket *out_
     if (fd < 0) {
         code = fail_system(address, "make a socket for", error);
     } else {
-        /* SO_REUSEADDR: a restart need not wait for old connections. Not SO_REUSEPORT: two servers would share. */
+        /* SO_REUSEADDR: a restart need not wait for old connections. Not SO_REUSEPORT: two servers would
+         * share. */
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one); /* a convenience */
         code = bind_socket(fd, address, found->ai_addr, found->ai_addrlen, error);
     }
@@ -142,7 +152,8 @@ static enum md_code listen_tcp(const char *address, struct md_bound_socket *out_
     return MD_OK;
 }
 
-enum md_code md_address_listen(const char *address, struct md_bound_socket *out_socket, struct md_error *error)
+enum md_code md_address_listen(const char *address, struct md_bound_socket *out_socket,
+                               struct md_error *error)
 {
     if (strncmp(address, "unix:", 5) == 0)
         return listen_unix(address, out_socket, error);

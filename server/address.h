@@ -14,10 +14,10 @@ struct md_bound_socket {
     char text[MD_ADDRESS_SIZE]; /* "127.0.0.1:8001", "[::1]:8001", "unix:/path" */
 };
 
-/* "HOST:PORT", "[IPV6]:PORT", "unix:PATH"; port 0: any free one. A unix socket that nobody listens on is replaced.
- * OK: out_socket->fd is owned by the caller (close), and the file of a unix socket (unlink).
- * INVALID_ARGUMENT: malformed or unknown host. FAILED_PRECONDITION: in use or not allowed; the address is named.
- * INTERNAL: any other reason of the system. */
+/* "HOST:PORT", "[IPV6]:PORT", "unix:PATH"; port 0: any free one. A unix socket that nobody listens on is
+ * replaced. OK: out_socket->fd is owned by the caller (close), and the file of a unix socket (unlink).
+ * INVALID_ARGUMENT: malformed or unknown host. FAILED_PRECONDITION: in use or not allowed; the address is
+ * named. INTERNAL: any other reason of the system. */
 MD_NODISCARD enum md_code md_address_listen(const char *address, struct md_bound_socket *out_socket,
                                             struct md_error *error);
 

@@ -33,9 +33,9 @@ struct md_call {
     grpc_byte_buffer *payload; /* until it is unpacked */
     grpc_byte_buffer *answer;
     size_t payload_bytes;
-    bool is_counted;           /* against the in-flight limits */
-    int was_cancelled;         /* the core writes it before `closed` */
-    atomic_int pending;        /* batches that are out; acquire-release: who takes the last one owns the call */
+    bool is_counted;    /* against the in-flight limits */
+    int was_cancelled;  /* the core writes it before `closed` */
+    atomic_int pending; /* batches that are out; acquire-release: who takes the last one owns the call */
     enum md_code code;
     struct md_error error;
     grpc_metadata details; /* grpc-status-details-bin */
@@ -87,12 +87,14 @@ static void post(struct md_call *call)
     atomic_store_explicit(&call->rpc.cancelled, false, memory_order_relaxed);
     grpc_metadata_array_init(&call->metadata);
     md_tag_submitted(&call->arrived);
-    grpc_call_error problem =
-        grpc_server_request_registered_call(server->core, call->method->handle, &call->call, &call->deadline,
-                                            &call->metadata, &call->payload, server->queue, server->queue, &call->arrived);
-    if (problem != GRPC_CALL_OK) { /* a bug of ours or a server that is gone: the slot is lost, the others remain */
+    grpc_call_error problem = grpc_server_request_registered_call(
+        server->core, call->method->handle, &call->call, &call->deadline, &call->metadata, &call->payload,
+        server->queue, server->queue, &call->arrived);
+    if (problem !=
+        GRPC_CALL_OK) { /* a bug of ours or a server that is gone: the slot is lost, the others remain */
         MD_LOG(server->services->log, MD_LOG_ERROR, "slot not posted, going on with fewer",
-               MD_LOG_STRING("method", call->method->row->path), MD_LOG_STRING("reason", grpc_call_error_to_string(problem)));
+               MD_LOG_STRING("method", call->method->row->path),
+               MD_LOG_STRING("reason", grpc_call_error_to_string(problem)));
         destroy_slot(call);
     }
 }
@@ -140,7 +142,8 @@ static void add_details(struct md_call *call)
 
 static void log_call(const struct md_call *call)
 {
-    enum md_log_level level = call->code == MD_INTERNAL || call->code == MD_DATA_LOSS ? MD_LOG_ERROR : MD_LOG_INFO;
+    enum md_log_level level =
+        call->code == MD_INTERNAL || call->code == MD_DATA_LOSS ? MD_LOG_ERROR : MD_LOG_INFO;
     if (!call->server->options.log_requests && level != MD_LOG_ERROR)
         return;
     const struct md_rpc *rpc = &call->rpc;
@@ -163,7 +166,8 @@ static void answer(struct md_call *call)
         add_details(call);
     }
     log_call(call);
-    grpc_slice message = call->code == MD_OK ? grpc_empty_slice() : grpc_slice_from_copied_string(call->error.message);
+    grpc_slice message =
+        call->code == MD_OK ? grpc_empty_slice() : grpc_slice_from_copied_string(call->error.message);
     ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
     if (call->code == MD_OK) {
         ops[count].op = GRPC_OP_SEND_MESSAGE;
@@ -172,10 +176,12 @@ static void answer(struct md_call *call)
     ops[count].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
     ops[count].data.send_status_from_server.status = (grpc_status_code)call->code;
     ops[count].data.send_status_from_server.status_details = call->code == MD_OK ? NULL : &message;
-    ops[count].data.send_status_from_server.trailing_metadata = call->details_count > 0 ? &call->details : NULL;
+    ops[count].data.send_status_from_server.trailing_metadata =
+        call->details_count > 0 ? &call->details : NULL;
     ops[count++].data.send_status_from_server.trailing_metadata_count = call->details_count;
-    md_tag_submitted(&call->sent);
-    grpc_call_error problem = grpc_call_start_batch(call->call, ops, count, &call->sent, NULL);
+    grpc_call *core_call = call->call;
+    md_tag_submitted(&call->sent); /* nothing of the call is touched from here on */
+    grpc_call_error problem = grpc_call_start_batch(core_call, ops, count, &call->sent, NULL);
     grpc_slice_unref(message);
     if (problem != GRPC_CALL_OK) /* a bug of ours; no completion comes, the call is still ours */
         drop_pending(call);
@@ -201,9 +207,11 @@ static enum md_code handle(struct md_call *call)
         return md_fail(&call->error, MD_CANCELLED, "the client has gone after %" PRId64 " us in the queue",
                        rpc->started_at_us - rpc->arrived_at_us);
     if (rpc->started_at_us >= rpc->deadline_us)
-        return md_fail(&call->error, MD_DEADLINE_EXCEEDED, "the deadline has passed after %" PRId64 " us in the queue",
+        return md_fail(&call->error, MD_DEADLINE_EXCEEDED,
+                       "the deadline has passed after %" PRId64 " us in the queue",
                        rpc->started_at_us - rpc->arrived_at_us);
-    MD_TRY(md_message_unpack(row->request_type, call->payload, &rpc->arena, unpack_limit(call), &rpc->request, &call->error));
+    MD_TRY(md_message_unpack(row->request_type, call->payload, &rpc->arena, unpack_limit(call), &rpc->request,
+                             &call->error));
     grpc_byte_buffer_destroy(call->payload);
     call->payload = NULL;
     MD_TRY(row->handler(call->server->services, rpc, &call->error));
@@ -224,15 +232,16 @@ static enum md_code admit_inference(struct md_call *call, struct md_error *error
     struct md_server *server = call->server;
     const struct md_server_options *options = &server->options;
     size_t calls = atomic_fetch_add_explicit(&server->inflight_calls, 1, memory_order_relaxed) + 1;
-    size_t bytes = atomic_fetch_add_explicit(&server->inflight_bytes, call->payload_bytes, memory_order_relaxed) +
-                   call->payload_bytes;
+    size_t bytes =
+        atomic_fetch_add_explicit(&server->inflight_bytes, call->payload_bytes, memory_order_relaxed) +
+        call->payload_bytes;
     call->is_counted = true;
     if (calls > options->max_inflight)
-        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu inference calls are in flight, limit is %zu", calls - 1,
-                       options->max_inflight);
+        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu inference calls are in flight, limit is %zu",
+                       calls - 1, options->max_inflight);
     if (bytes > options->max_inflight_bytes && calls > 1) /* one call alone is always let through */
-        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu bytes of requests are in flight, limit is %zu", bytes,
-                       options->max_inflight_bytes);
+        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu bytes of requests are in flight, limit is %zu",
+                       bytes, options->max_inflight_bytes);
     return MD_OK;
 }
 
@@ -240,7 +249,8 @@ static enum md_code admit(struct md_call *call, struct md_error *error)
 {
     const struct md_rpc_method *row = call->method->row;
     size_t calls = atomic_load_explicit(&call->method->calls, memory_order_relaxed);
-    if (md_services_phase(call->server->services) == MD_PHASE_DRAINING && (row->flags & MD_RPC_WHILE_DRAINING) == 0)
+    if (md_services_phase(call->server->services) == MD_PHASE_DRAINING &&
+        (row->flags & MD_RPC_WHILE_DRAINING) == 0)
         return md_fail(error, MD_UNAVAILABLE, "the server is draining");
     if (call->payload == NULL)
         return md_fail(error, MD_INVALID_ARGUMENT, "the call has no request message");
@@ -249,8 +259,8 @@ static enum md_code admit(struct md_call *call, struct md_error *error)
     if ((row->flags & MD_RPC_INFERENCE) != 0)
         return admit_inference(call, error);
     if (calls > call->method->limit)
-        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu calls of %s are under way, limit is %zu", calls - 1, row->path,
-                       call->method->limit);
+        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu calls of %s are under way, limit is %zu", calls - 1,
+                       row->path, call->method->limit);
     return MD_OK;
 }
 
@@ -296,7 +306,8 @@ static void on_arrived(void *owner, bool ok)
     if (call->code == MD_OK && md_worker_group_push(call->method->group, &call->job))
         return;
     if (call->code == MD_OK)
-        call->code = md_fail(&call->error, MD_RESOURCE_EXHAUSTED, "the queue for %s is full", call->method->row->path);
+        call->code =
+            md_fail(&call->error, MD_RESOURCE_EXHAUSTED, "the queue for %s is full", call->method->row->path);
     answer(call);
 }
 

@@ -4,9 +4,9 @@
  *                     -> inline (poller) --> answered -> sent and closed -> posted again
  *                     -> queued -> worker -/
  *
- * Two batches run at once: RECV_CLOSE (so that a client that goes away is noticed early) and, at the end, the answer.
- * The slot is free when both have come back. Threads: arrived, sent and closed on a poller, the handler on a poller or a
- * worker; they never overlap but for the cancelled flag. */
+ * Two batches run at once: RECV_CLOSE (so that a client that goes away is noticed early) and, at the end, the
+ * answer. The slot is free when both have come back. Threads: arrived, sent and closed on a poller, the
+ * handler on a poller or a worker; they never overlap but for the cancelled flag. */
 #ifndef MD_CALL_H
 #define MD_CALL_H
 
@@ -16,6 +16,7 @@ struct md_method;
 struct md_server;
 
 /* Posts a new slot for the method; it frees itself when the server shuts down. RESOURCE_EXHAUSTED: memory. */
-MD_NODISCARD enum md_code md_call_post_slot(struct md_server *server, struct md_method *method, struct md_error *error);
+MD_NODISCARD enum md_code md_call_post_slot(struct md_server *server, struct md_method *method,
+                                            struct md_error *error);
 
 #endif

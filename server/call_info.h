@@ -1,4 +1,5 @@
-/* call_info.h - what a call's envelope says: deadline, peer, request id. Memory: the caller's arena or buffer. */
+/* call_info.h - what a call's envelope says: deadline, peer, request id. Memory: the caller's arena or
+ * buffer. */
 #ifndef MD_CALL_INFO_H
 #define MD_CALL_INFO_H
 

@@ -1,8 +1,8 @@
 /* completion.h - what stands behind a completion queue's `void *`.
  *
- * Every operation that is handed to the gRPC core carries a struct md_tag, embedded in the object that waits for it;
- * the poller calls its function. The core gives the happens-before from submit to completion, but a thread sanitizer
- * does not see into it: md_tag_submitted and md_tag_completed tell it. */
+ * Every operation that is handed to the gRPC core carries a struct md_tag, embedded in the object that waits
+ * for it; the poller calls its function. The core gives the happens-before from submit to completion, but a
+ * thread sanitizer does not see into it: md_tag_submitted and md_tag_completed tell it. */
 #ifndef MD_COMPLETION_H
 #define MD_COMPLETION_H
 
@@ -21,7 +21,7 @@ struct md_tag {
     void *owner;
 };
 
-/* Just before the tag is given to the core. */
+/* Just before the tag is given to the core: after the last access to what its completion may take over. */
 static inline void md_tag_submitted(struct md_tag *tag)
 {
 #if defined(__SANITIZE_THREAD__)

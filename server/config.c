@@ -51,7 +51,8 @@ static const struct option options[] = {
       "open connections; more are closed at once" },
     { "drain-seconds", OPTION_NUMBER, FIELD(drain_seconds), "20", 0, 3600, NULL,
       "on SIGTERM: how long calls may take to finish" },
-    { "log-format", OPTION_CHOICE, FIELD(log_format), "text", 0, 0, "text|json", "form of the lines on stderr" },
+    { "log-format", OPTION_CHOICE, FIELD(log_format), "text", 0, 0, "text|json",
+      "form of the lines on stderr" },
     { "log-level", OPTION_CHOICE, FIELD(log_level), "info", 0, 0, "debug|info|warning|error",
       "least important lines that are written" },
     { "log-requests", OPTION_BOOL, FIELD(log_requests), "false", 0, 0, NULL, "write a line per request" },
@@ -78,8 +79,13 @@ static bool parse_number(const char *text, bool bytes, uint64_t *out_value)
     static const struct {
         const char *name;
         uint64_t factor;
-    } units[] = { { "", 1 },        { "K", 1024 },        { "KiB", 1024 },          { "M", 1024 * 1024 },
-                  { "MiB", 1024 * 1024 }, { "G", 1024 * 1024 * 1024 }, { "GiB", 1024 * 1024 * 1024 } };
+    } units[] = { { "", 1 },
+                  { "K", 1024 },
+                  { "KiB", 1024 },
+                  { "M", 1024 * 1024 },
+                  { "MiB", 1024 * 1024 },
+                  { "G", 1024 * 1024 * 1024 },
+                  { "GiB", 1024 * 1024 * 1024 } };
     if (*text < '0' || *text > '9')
         return false;
     char *end;
@@ -102,12 +108,12 @@ static enum md_code set_number(struct md_config *config, const struct option *op
     uint64_t value;
     bool bytes = option->type == OPTION_BYTES;
     if (!parse_number(text, bytes, &value))
-        return md_fail(error, MD_INVALID_ARGUMENT, "option \"%s\" (%s): \"%s\" is not a number%s", option->name,
-                       source, text, bytes ? " of bytes (units: KiB, MiB, GiB)" : "");
+        return md_fail(error, MD_INVALID_ARGUMENT, "option \"%s\" (%s): \"%s\" is not a number%s",
+                       option->name, source, text, bytes ? " of bytes (units: KiB, MiB, GiB)" : "");
     if (value < option->min || value > option->max)
         return md_fail(error, MD_INVALID_ARGUMENT,
-                       "option \"%s\" (%s): %s is out of range, limits are %" PRIu64 " to %" PRIu64, option->name,
-                       source, text, option->min, option->max);
+                       "option \"%s\" (%s): %s is out of range, limits are %" PRIu64 " to %" PRIu64,
+                       option->name, source, text, option->min, option->max);
     memcpy(field_of(config, option), &value, sizeof value);
     return MD_OK;
 }
@@ -135,8 +141,8 @@ static enum md_code set_choice(struct md_config *config, const struct option *op
         }
         choice += size + (choice[size] == '|' ? 1 : 0);
     }
-    return md_fail(error, MD_INVALID_ARGUMENT, "option \"%s\" (%s): \"%s\" is none of %s", option->name, source,
-                   text, option->choices);
+    return md_fail(error, MD_INVALID_ARGUMENT, "option \"%s\" (%s): \"%s\" is none of %s", option->name,
+                   source, text, option->choices);
 }
 
 static enum md_code set_text(struct md_config *config, const struct option *option, const char *text,
@@ -202,7 +208,8 @@ static enum md_code read_flag(char *const *argv, int argc, int *index, const str
     size_t size = strcspn(flag + 2, "=");
     const struct option *option = find_option(flag + 2, size);
     if (option == NULL)
-        return md_fail(error, MD_INVALID_ARGUMENT, "unknown option \"%.*s\"; try --help", (int)size + 2, flag);
+        return md_fail(error, MD_INVALID_ARGUMENT, "unknown option \"%.*s\"; try --help", (int)size + 2,
+                       flag);
     const char *next = *index < argc ? argv[*index] : NULL;
     if (flag[2 + size] == '=') {
         *out_value = flag + size + 3;
@@ -256,7 +263,8 @@ static enum md_code read_environment(struct md_config *config, char *const *envi
 {
     for (; *environment != NULL; environment++)
         for (size_t i = 0; i < OPTION_COUNT; i++)
-            if (is_variable_of(*environment, &options[i]) && (only == NULL || strcmp(only, options[i].name) == 0))
+            if (is_variable_of(*environment, &options[i]) &&
+                (only == NULL || strcmp(only, options[i].name) == 0))
                 MD_TRY(set_option(config, &options[i], strchr(*environment, '=') + 1, "environment", error));
     return MD_OK;
 }
@@ -273,7 +281,8 @@ static char *trim(char *text)
     return text;
 }
 
-static enum md_code read_line(struct md_config *config, char *line, const char *source, struct md_error *error)
+static enum md_code read_line(struct md_config *config, char *line, const char *source,
+                              struct md_error *error)
 {
     if (*line == '#')
         return MD_OK;
@@ -316,8 +325,9 @@ static enum md_code read_file(struct md_config *config, struct md_error *error)
     size_t size;
     enum md_code code = md_file_read(config->arena.allocator, config->file, 1024 * 1024, &text, &size, error);
     if (code != MD_OK)
-        return code == MD_RESOURCE_EXHAUSTED ? code
-                                             : md_fail_prefix(error, MD_INVALID_ARGUMENT, "option \"config\"");
+        return code == MD_RESOURCE_EXHAUSTED
+                   ? code
+                   : md_fail_prefix(error, MD_INVALID_ARGUMENT, "option \"config\"");
     code = read_lines(config, text, error);
     md_release(config->arena.allocator, text);
     return code;
@@ -325,8 +335,9 @@ static enum md_code read_file(struct md_config *config, struct md_error *error)
 
 /* ---- all of it ---- */
 
-static enum md_code read_everything(struct md_config *config, int argc, char *const *argv, char *const *environment,
-                                    enum md_config_action *out_action, struct md_error *error)
+static enum md_code read_everything(struct md_config *config, int argc, char *const *argv,
+                                    char *const *environment, enum md_config_action *out_action,
+                                    struct md_error *error)
 {
     for (size_t i = 0; i < OPTION_COUNT; i++)
         MD_TRY(set_option(config, &options[i], options[i].fallback, "default", error));
@@ -368,10 +379,12 @@ void md_config_cleanup(struct md_config *config)
 
 void md_config_help(FILE *out)
 {
-    (void)fprintf(out, "Usage: modeld [--OPTION VALUE | --OPTION=VALUE]...\n"
-                       "Serves ONNX models over gRPC. Each option is also an environment variable (MODELD_LISTEN)\n"
-                       "and a line of the configuration file (listen = VALUE); flags win, then environment, then file.\n"
-                       "\n"); /* as below: what cannot be printed is the reader's loss */
+    (void)fprintf(
+        out,
+        "Usage: modeld [--OPTION VALUE | --OPTION=VALUE]...\n"
+        "Serves ONNX models over gRPC. Each option is also an environment variable (MODELD_LISTEN)\n"
+        "and a line of the configuration file (listen = VALUE); flags win, then environment, then file.\n"
+        "\n"); /* as below: what cannot be printed is the reader's loss */
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option *option = &options[i];
         const char *value = option->type == OPTION_TEXT     ? "TEXT"
@@ -380,10 +393,12 @@ void md_config_help(FILE *out)
                             : option->type == OPTION_BYTES  ? "BYTES"
                                                             : "NUMBER";
         (void)fprintf(out, "  --%-20s %s", option->name, value);
-        (void)fprintf(out, "\n      %s (default: %s)\n", option->help, *option->fallback ? option->fallback : "none");
+        (void)fprintf(out, "\n      %s (default: %s)\n", option->help,
+                      *option->fallback ? option->fallback : "none");
     }
-    (void)fprintf(out, "  --print-config\n      print the effective value of every option and where it came from\n"
-                       "  --version\n  --help\n");
+    (void)fprintf(out,
+                  "  --print-config\n      print the effective value of every option and where it came from\n"
+                  "  --version\n  --help\n");
 }
 
 static void print_choice(FILE *out, const char *choices, uint64_t position)

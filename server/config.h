@@ -1,9 +1,11 @@
 /* config.h - the daemon's configuration: one table of options behind flags, environment and file.
  *
- * Precedence: flags, environment (MODELD_ + NAME, '-' written '_'), file (--config FILE; lines `name = value`,
- * '#' starts a comment), default. Every name works in all three places. A value is checked by the table before anything
- * starts. Unknown MODELD_* variables are ignored: Kubernetes makes such (MODELD_PORT=tcp://...) for every Service.
- * Threads: read-only after md_config_load. Adding an option is a field and a row in config.c. */
+ * Precedence: flags, environment (MODELD_ + NAME, '-' written '_'), file (--config FILE; lines `name =
+ * value`,
+ * '#' starts a comment), default. Every name works in all three places. A value is checked by the table
+ * before anything starts. Unknown MODELD_* variables are ignored: Kubernetes makes such
+ * (MODELD_PORT=tcp://...) for every Service. Threads: read-only after md_config_load. Adding an option is a
+ * field and a row in config.c. */
 #ifndef MD_CONFIG_H
 #define MD_CONFIG_H
 
@@ -49,10 +51,10 @@ struct md_config {
 };
 
 /* argv[0] is skipped; `environment` is a NULL-terminated list of NAME=value. Everything is copied.
- * OK: release with md_config_cleanup. INVALID_ARGUMENT: an unknown option, a wrong value, an unreadable file; the
- * message names option, value and where it stands. On failure nothing is to be released. */
-MD_NODISCARD enum md_code md_config_load(struct md_config *config, const struct md_allocator *allocator, int argc,
-                                         char *const *argv, char *const *environment,
+ * OK: release with md_config_cleanup. INVALID_ARGUMENT: an unknown option, a wrong value, an unreadable file;
+ * the message names option, value and where it stands. On failure nothing is to be released. */
+MD_NODISCARD enum md_code md_config_load(struct md_config *config, const struct md_allocator *allocator,
+                                         int argc, char *const *argv, char *const *environment,
                                          enum md_config_action *out_action, struct md_error *error);
 void md_config_cleanup(struct md_config *config);
 

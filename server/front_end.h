@@ -1,5 +1,5 @@
-/* front_end.h - what the parts of the gRPC front end share: the server's own struct. Private to the files that know
- * gRPC: server.c, call.c, generic.c, health_watch.c. */
+/* front_end.h - what the parts of the gRPC front end share: the server's own struct. Private to the files
+ * that know gRPC: server.c, call.c, generic.c, health_watch.c. */
 #ifndef MD_FRONT_END_H
 #define MD_FRONT_END_H
 
@@ -40,16 +40,16 @@ struct md_server {
     size_t method_count;
     int drained_fd;
 
-    atomic_bool draining;          /* relaxed: set once, before the core refuses new calls by itself */
-    atomic_size_t inflight_calls;  /* relaxed: counters for admission and the log */
+    atomic_bool draining;         /* relaxed: set once, before the core refuses new calls by itself */
+    atomic_size_t inflight_calls; /* relaxed: counters for admission and the log */
     atomic_size_t inflight_bytes;
     atomic_size_t calls;
     atomic_int_least64_t last_arrival_us; /* relaxed: for the drain */
-    atomic_uint_least64_t next_id; /* relaxed: request ids */
-    uint64_t id_salt;              /* random, immutable */
+    atomic_uint_least64_t next_id;        /* relaxed: request ids */
+    uint64_t id_salt;                     /* random, immutable */
 
-    struct md_tag shut_down;       /* of grpc_server_shutdown_and_notify */
-    bool is_started;               /* main thread only, as all below */
+    struct md_tag shut_down; /* of grpc_server_shutdown_and_notify */
+    bool is_started;         /* main thread only, as all below */
     bool is_drained_asked;
     size_t poller_count;
     pthread_t pollers[MD_POLLER_LIMIT];

@@ -26,8 +26,8 @@ static void post(struct generic *generic)
     grpc_call_details_init(&generic->details);
     grpc_metadata_array_init(&generic->metadata);
     md_tag_submitted(&generic->arrived);
-    if (grpc_server_request_call(server->core, &generic->call, &generic->details, &generic->metadata, server->queue,
-                                 server->queue, &generic->arrived) != GRPC_CALL_OK)
+    if (grpc_server_request_call(server->core, &generic->call, &generic->details, &generic->metadata,
+                                 server->queue, server->queue, &generic->arrived) != GRPC_CALL_OK)
         md_release(server->options.allocator, generic); /* a bug of ours: one slot fewer */
 }
 
@@ -69,7 +69,8 @@ static void refuse(struct generic *generic)
     memset(&close, 0, sizeof close);
     size_t size = GRPC_SLICE_LENGTH(generic->details.method);
     const char *path = (const char *)GRPC_SLICE_START_PTR(generic->details.method);
-    (void)md_fail(&error, MD_UNIMPLEMENTED, "unknown method \"%.*s\"", size > 200 ? 200 : (int)size, path); /* sent below */
+    (void)md_fail(&error, MD_UNIMPLEMENTED, "unknown method \"%.*s\"", size > 200 ? 200 : (int)size,
+                  path); /* sent below */
     md_rpc_status_clean(&error);
     grpc_slice message = grpc_slice_from_copied_string(error.message);
     close.op = GRPC_OP_RECV_CLOSE_ON_SERVER;
@@ -78,11 +79,12 @@ static void refuse(struct generic *generic)
     ops[1].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
     ops[1].data.send_status_from_server.status = GRPC_STATUS_UNIMPLEMENTED;
     ops[1].data.send_status_from_server.status_details = &message;
+    grpc_call *call = generic->call;
     atomic_store_explicit(&generic->pending, 2, memory_order_relaxed);
     md_tag_submitted(&generic->closed);
+    bool has_close = grpc_call_start_batch(call, &close, 1, &generic->closed, NULL) == GRPC_CALL_OK;
     md_tag_submitted(&generic->sent);
-    bool has_close = grpc_call_start_batch(generic->call, &close, 1, &generic->closed, NULL) == GRPC_CALL_OK;
-    bool has_answer = grpc_call_start_batch(generic->call, ops, 2, &generic->sent, NULL) == GRPC_CALL_OK;
+    bool has_answer = grpc_call_start_batch(call, ops, 2, &generic->sent, NULL) == GRPC_CALL_OK;
     grpc_slice_unref(message);
     if (!has_close) /* a bug of ours, as the next: nothing will come back for it */
         drop_pending(generic);

@@ -32,7 +32,8 @@ struct watch {
     struct watch *next_due;
     int pending;
     bool is_sending;
-    bool has_begun;       /* initial metadata is sent */
+    bool has_begun;       /* initial metadata has been sent, or is with the message that is being sent */
+    bool is_first;        /* the message that is being sent takes it along */
     bool is_over;         /* status sent, or the client is gone */
     enum md_health shown; /* last sent; 0: none */
     enum md_code end;     /* not OK: to be ended with this */
@@ -81,6 +82,15 @@ static bool drop_pending_locked(struct watch *watch)
 /* What the stream has to send now: decided with the lock, sent without. */
 enum due { DUE_NOTHING, DUE_STATUS_MESSAGE, DUE_END };
 
+static enum due begin_sending_locked(struct watch *watch, enum due due)
+{
+    watch->is_sending = true;
+    watch->is_first = !watch->has_begun;
+    watch->has_begun = true;
+    watch->pending++;
+    return due;
+}
+
 static enum due take_due_locked(struct watch *watch)
 {
     md_mutex_assert_held(&watch->list->synced.lock);
@@ -90,17 +100,13 @@ static enum due take_due_locked(struct watch *watch)
         enum md_health now = md_health_of(watch->list->server->services, watch->name);
         if (now != watch->shown) {
             watch->shown = now;
-            watch->is_sending = true;
-            watch->pending++;
-            return DUE_STATUS_MESSAGE;
+            return begin_sending_locked(watch, DUE_STATUS_MESSAGE);
         }
     }
     if (watch->end == MD_OK)
         return DUE_NOTHING;
     watch->is_over = true;
-    watch->is_sending = true;
-    watch->pending++;
-    return DUE_END;
+    return begin_sending_locked(watch, DUE_END);
 }
 
 /* No memory for the message means no message: the next change tries again. */
@@ -127,9 +133,9 @@ static void send(struct watch *watch, enum due due)
     grpc_op ops[2];
     size_t count = 0;
     memset(ops, 0, sizeof ops);
-    if (!watch->has_begun)
+    grpc_call *call = watch->call;
+    if (watch->is_first) /* not written while the watch is sending, as `shown` */
         ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
-    watch->has_begun = true; /* only one sender at a time: is_sending */
     grpc_slice message = grpc_slice_from_static_string(due == DUE_END ? watch->end_message : "");
     if (due == DUE_END) {
         ops[count].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
@@ -139,7 +145,7 @@ static void send(struct watch *watch, enum due due)
         count += put_message(watch, &ops[count]);
     }
     md_tag_submitted(&watch->sent);
-    if (grpc_call_start_batch(watch->call, ops, count, &watch->sent, NULL) != GRPC_CALL_OK)
+    if (grpc_call_start_batch(call, ops, count, &watch->sent, NULL) != GRPC_CALL_OK)
         on_sent(watch, false); /* a bug of ours; nothing will come back */
 }
 
@@ -178,8 +184,8 @@ static const char *read_name(struct watch *watch, bool ok)
 {
     const ProtobufCMessage *message;
     if (!ok || watch->request == NULL ||
-        md_message_unpack(&grpc__health__v1__health_check_request__descriptor, watch->request, &watch->arena, 64 * 1024,
-                          &message, NULL) != MD_OK)
+        md_message_unpack(&grpc__health__v1__health_check_request__descriptor, watch->request, &watch->arena,
+                          64 * 1024, &message, NULL) != MD_OK)
         return NULL;
     return ((const Grpc__Health__V1__HealthCheckRequest *)message)->service;
 }
@@ -204,23 +210,24 @@ static void on_read(void *owner, bool ok)
         destroy_watch(watch); /* closed before it was read */
 }
 
-static bool start(struct watch *watch, struct md_tag *tag, const grpc_op *op)
+static bool start(grpc_call *call, struct md_tag *tag, const grpc_op *op)
 {
     md_tag_submitted(tag);
-    return grpc_call_start_batch(watch->call, op, 1, tag, NULL) == GRPC_CALL_OK;
+    return grpc_call_start_batch(call, op, 1, tag, NULL) == GRPC_CALL_OK;
 }
 
 static void begin(struct watch *watch)
 {
     grpc_op close, read;
+    grpc_call *call = watch->call; /* both completions free the watch */
     memset(&close, 0, sizeof close);
     memset(&read, 0, sizeof read);
     close.op = GRPC_OP_RECV_CLOSE_ON_SERVER;
     close.data.recv_close_on_server.cancelled = &watch->was_cancelled;
     read.op = GRPC_OP_RECV_MESSAGE;
     read.data.recv_message.recv_message = &watch->request;
-    bool has_read = start(watch, &watch->read, &read);
-    bool has_close = start(watch, &watch->closed, &close);
+    bool has_read = start(call, &watch->read, &read);
+    bool has_close = start(call, &watch->closed, &close);
     if (!has_close) /* a bug of ours, as the next: nothing will come back for it */
         on_closed(watch, false);
     if (!has_read)
@@ -260,7 +267,8 @@ void md_health_watch_begin(struct md_watch_list *list, grpc_call *call)
 
 /* ---- the list ---- */
 
-/* Lists what is due under the lock, sends without it: a watch that is due has a pending batch, so it stays. */
+/* Lists what is due under the lock, sends without it: a watch that is due has a pending batch, so it stays.
+ */
 static void serve_all(struct md_watch_list *list, bool ending)
 {
     struct watch *messages = NULL, *ends = NULL;
@@ -299,7 +307,8 @@ void md_watch_list_end(struct md_watch_list *list)
     serve_all(list, true);
 }
 
-enum md_code md_watch_list_create(struct md_server *server, struct md_watch_list **out_list, struct md_error *error)
+enum md_code md_watch_list_create(struct md_server *server, struct md_watch_list **out_list,
+                                  struct md_error *error)
 {
     struct md_watch_list *list = md_allocate_zeroed(server->options.allocator, 1, sizeof *list);
     if (list == NULL)

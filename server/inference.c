@@ -19,21 +19,23 @@ static enum md_code check_name(const char *model, struct md_error *error)
     if (size == 0)
         return md_fail(error, MD_INVALID_ARGUMENT, "no model is named");
     if (valid != size)
-        return md_fail(error, MD_INVALID_ARGUMENT, "the model name is not UTF-8 at byte %zu of %zu", valid, size);
+        return md_fail(error, MD_INVALID_ARGUMENT, "the model name is not UTF-8 at byte %zu of %zu", valid,
+                       size);
     return MD_OK;
 }
 
-static enum md_code unknown(struct md_services *services, struct md_rpc *rpc, const char *model, uint64_t version,
-                            struct md_error *error)
+static enum md_code unknown(struct md_services *services, struct md_rpc *rpc, const char *model,
+                            uint64_t version, struct md_error *error)
 {
     uint64_t *ready;
     size_t count;
     if (version != 0 && md_catalogue_find(services->catalogue, model, 0, NULL)) {
         MD_TRY(md_catalogue_ready_versions(services->catalogue, model, &rpc->arena, &ready, &count, error));
         if (count == 0)
-            return md_fail(error, MD_NOT_FOUND, "unknown version %" PRIu64 " of model \"%.128s\"; none is READY", version,
-                           model);
-        return md_fail(error, MD_NOT_FOUND, "unknown version %" PRIu64 " of model \"%.128s\"; READY are %zu, up to %" PRIu64,
+            return md_fail(error, MD_NOT_FOUND,
+                           "unknown version %" PRIu64 " of model \"%.128s\"; none is READY", version, model);
+        return md_fail(error, MD_NOT_FOUND,
+                       "unknown version %" PRIu64 " of model \"%.128s\"; READY are %zu, up to %" PRIu64,
                        version, model, count, ready[count - 1]);
     }
     const char *near = md_catalogue_nearest(services->catalogue, model, &rpc->arena);
@@ -42,8 +44,9 @@ static enum md_code unknown(struct md_services *services, struct md_rpc *rpc, co
     return md_fail(error, MD_NOT_FOUND, "unknown model \"%.128s\"", model);
 }
 
-enum md_code md_model_lookup(struct md_services *services, struct md_rpc *rpc, const char *model, const char *version,
-                             struct md_catalogue_state *out_state, struct md_error *error)
+enum md_code md_model_lookup(struct md_services *services, struct md_rpc *rpc, const char *model,
+                             const char *version, struct md_catalogue_state *out_state,
+                             struct md_error *error)
 {
     uint64_t number;
     MD_TRY(check_name(model, error));
@@ -54,19 +57,20 @@ enum md_code md_model_lookup(struct md_services *services, struct md_rpc *rpc, c
 }
 
 /* The pool does not have it: says why, from what is known of it. */
-static enum md_code explain(struct md_services *services, struct md_rpc *rpc, const char *model, uint64_t version,
-                            struct md_error *error)
+static enum md_code explain(struct md_services *services, struct md_rpc *rpc, const char *model,
+                            uint64_t version, struct md_error *error)
 {
     struct md_catalogue_state state;
     if (!md_catalogue_find(services->catalogue, model, version, &state))
         return unknown(services, rpc, model, version, error);
     return md_fail(error, MD_UNAVAILABLE, "model \"%.128s\" %sversion %" PRIu64 " is %s%s%s", model,
-                   version == 0 ? "has no READY version: " : "", state.version, md_version_state_name(state.state),
-                   *state.reason == '\0' ? "" : ": ", state.reason);
+                   version == 0 ? "has no READY version: " : "", state.version,
+                   md_version_state_name(state.state), *state.reason == '\0' ? "" : ": ", state.reason);
 }
 
-enum md_code md_inference_begin(struct md_inference *inference, struct md_services *services, struct md_rpc *rpc,
-                                const char *model, const char *version, struct md_error *error)
+enum md_code md_inference_begin(struct md_inference *inference, struct md_services *services,
+                                struct md_rpc *rpc, const char *model, const char *version,
+                                struct md_error *error)
 {
     uint64_t number;
     *inference = (struct md_inference){ .services = services, .rpc = rpc };
@@ -83,7 +87,8 @@ enum md_code md_inference_begin(struct md_inference *inference, struct md_servic
     rpc->version = inference->number = md_loaded_version_number(inference->version);
     inference->session = md_loaded_version_session(inference->version);
     inference->task = md_loaded_version_task(inference->version);
-    inference->is_set = md_arena_allocate_zeroed(&rpc->arena, md_session_input_count(inference->session) + 1, 1);
+    inference->is_set =
+        md_arena_allocate_zeroed(&rpc->arena, md_session_input_count(inference->session) + 1, 1);
     if (inference->is_set == NULL)
         return md_fail_memory(error, "request");
     MD_TRY(md_loaded_version_take_run(inference->version, &inference->run, error));
@@ -100,7 +105,8 @@ void md_inference_end(struct md_inference *inference, enum md_code code)
                                       .code = code,
                                       .rows = inference->rows,
                                       .tokens = inference->tokens,
-                                      .duration_us = (uint64_t)(md_clock_us() - inference->rpc->arrived_at_us) };
+                                      .duration_us =
+                                          (uint64_t)(md_clock_us() - inference->rpc->arrived_at_us) };
     md_registry_count_request(inference->services->registry, &count);
     if (inference->run != NULL)
         md_loaded_version_return_run(inference->version, inference->run);
@@ -109,11 +115,11 @@ void md_inference_end(struct md_inference *inference, enum md_code code)
     inference->run = NULL;
 }
 
-enum md_code md_inference_fail_tensor(const struct md_inference *inference, enum md_code code, const char *kind,
-                                      const char *name, struct md_error *error)
+enum md_code md_inference_fail_tensor(const struct md_inference *inference, enum md_code code,
+                                      const char *kind, const char *name, struct md_error *error)
 {
-    return md_fail_prefix(error, code, "%s \"%.128s\" of model \"%s\" version %" PRIu64, kind, name, inference->model,
-                          inference->number);
+    return md_fail_prefix(error, code, "%s \"%.128s\" of model \"%s\" version %" PRIu64, kind, name,
+                          inference->model, inference->number);
 }
 
 /* ---- tensors ---- */
@@ -133,21 +139,26 @@ static const char *join_names(const struct md_session *session, bool outputs, ch
     return buffer;
 }
 
-enum md_code md_inference_set_input(struct md_inference *inference, const char *name, const struct md_tensor *tensor,
-                                    struct md_error *error)
+enum md_code md_inference_set_input(struct md_inference *inference, const char *name,
+                                    const struct md_tensor *tensor, struct md_error *error)
 {
     char names[256];
     struct md_tensor scalar;
     int index = md_session_find_input(inference->session, md_span_of(name));
     if (index < 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "unknown input \"%.128s\"; inputs of model \"%s\" version %" PRIu64 " are %s",
-                       name, inference->model, inference->number, join_names(inference->session, false, names, sizeof names));
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "unknown input \"%.128s\"; inputs of model \"%s\" version %" PRIu64 " are %s", name,
+                       inference->model, inference->number,
+                       join_names(inference->session, false, names, sizeof names));
     const struct md_signature *signature = md_session_input(inference->session, (size_t)index);
     if (inference->is_set[index])
-        return md_inference_fail_tensor(inference, md_fail(error, MD_INVALID_ARGUMENT, "given twice"), "input", name, error);
-    if (!signature->is_tensor)
-        return md_inference_fail_tensor(inference, md_fail(error, MD_UNIMPLEMENTED, "the model takes a sequence, which has no form on the wire"),
+        return md_inference_fail_tensor(inference, md_fail(error, MD_INVALID_ARGUMENT, "given twice"),
                                         "input", name, error);
+    if (!signature->is_tensor)
+        return md_inference_fail_tensor(
+            inference,
+            md_fail(error, MD_UNIMPLEMENTED, "the model takes a sequence, which has no form on the wire"),
+            "input", name, error);
     if (signature->has_shape && signature->shape.rank == 0 && tensor->shape.rank == 1 && tensor->count == 1) {
         scalar = *tensor;
         scalar.shape.rank = 0;
@@ -155,7 +166,8 @@ enum md_code md_inference_set_input(struct md_inference *inference, const char *
     }
     enum md_code code = md_run_set_input_tensor(inference->run, (size_t)index, tensor, error);
     if (code != MD_OK) /* the run's message names the input */
-        return md_fail_prefix(error, code, "model \"%s\" version %" PRIu64, inference->model, inference->number);
+        return md_fail_prefix(error, code, "model \"%s\" version %" PRIu64, inference->model,
+                              inference->number);
     inference->is_set[index] = true;
     if (inference->rows == 0)
         inference->rows = tensor->shape.rank > 0 ? (uint64_t)tensor->shape.dims[0] : 1;
@@ -168,14 +180,17 @@ static enum md_code find_output(const struct md_inference *inference, const char
     char names[256];
     int index = md_session_find_output(inference->session, md_span_of(name));
     if (index < 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "unknown output \"%.128s\"; outputs of model \"%s\" version %" PRIu64 " are %s",
-                       name, inference->model, inference->number, join_names(inference->session, true, names, sizeof names));
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "unknown output \"%.128s\"; outputs of model \"%s\" version %" PRIu64 " are %s", name,
+                       inference->model, inference->number,
+                       join_names(inference->session, true, names, sizeof names));
     *out_index = (size_t)index;
     return MD_OK;
 }
 
-enum md_code md_inference_choose_outputs(struct md_inference *inference, const char *const *names, size_t count,
-                                         size_t **out_indexes, size_t *out_count, struct md_error *error)
+enum md_code md_inference_choose_outputs(struct md_inference *inference, const char *const *names,
+                                         size_t count, size_t **out_indexes, size_t *out_count,
+                                         struct md_error *error)
 {
     size_t output_count = md_session_output_count(inference->session);
     size_t chosen_count = count == 0 ? output_count : count;
@@ -189,11 +204,12 @@ enum md_code md_inference_choose_outputs(struct md_inference *inference, const c
             MD_TRY(find_output(inference, names[i], &indexes[i], error));
         const struct md_signature *signature = md_session_output(inference->session, indexes[i]);
         if (wanted[indexes[i]])
-            return md_inference_fail_tensor(inference, md_fail(error, MD_INVALID_ARGUMENT, "asked for twice"), "output",
-                                            signature->name, error);
+            return md_inference_fail_tensor(inference, md_fail(error, MD_INVALID_ARGUMENT, "asked for twice"),
+                                            "output", signature->name, error);
         if (!signature->is_tensor)
             return md_inference_fail_tensor(
-                inference, md_fail(error, MD_UNIMPLEMENTED, "it is a sequence, which has no form on the wire"), "output",
+                inference,
+                md_fail(error, MD_UNIMPLEMENTED, "it is a sequence, which has no form on the wire"), "output",
                 signature->name, error);
         wanted[indexes[i]] = true;
     }
@@ -213,9 +229,10 @@ static enum md_code check_missing(const struct md_inference *inference, struct m
     for (size_t i = 0; i < count; i++)
         if (!inference->is_set[i])
             return md_fail(error, MD_INVALID_ARGUMENT,
-                           "input \"%s\" of model \"%s\" version %" PRIu64 " is missing; %zu inputs are given, the model takes %zu: %s",
-                           md_session_input(inference->session, i)->name, inference->model, inference->number, set, count,
-                           join_names(inference->session, false, names, sizeof names));
+                           "input \"%s\" of model \"%s\" version %" PRIu64
+                           " is missing; %zu inputs are given, the model takes %zu: %s",
+                           md_session_input(inference->session, i)->name, inference->model, inference->number,
+                           set, count, join_names(inference->session, false, names, sizeof names));
     return MD_OK;
 }
 
@@ -243,19 +260,21 @@ const struct md_tensor *md_inference_output(const struct md_inference *inference
 
 /* ---- texts ---- */
 
-enum md_code md_inference_texts(struct md_inference *inference, const struct md_span *texts, const struct md_span *pairs,
-                                size_t count, const struct md_task_options *options, struct md_task_result *out_result,
+enum md_code md_inference_texts(struct md_inference *inference, const struct md_span *texts,
+                                const struct md_span *pairs, size_t count,
+                                const struct md_task_options *options, struct md_task_result *out_result,
                                 struct md_error *error)
 {
     if (inference->task == NULL)
         return md_fail(error, MD_INVALID_ARGUMENT,
-                       "model \"%s\" version %" PRIu64 " takes tensors, not texts: its folder has no tokenizer.json",
+                       "model \"%s\" version %" PRIu64
+                       " takes tensors, not texts: its folder has no tokenizer.json",
                        inference->model, inference->number);
     for (size_t i = 0; i < md_session_output_count(inference->session); i++)
         md_run_want_output(inference->run, i, true); /* the run's last user may have wanted others */
     inference->rows = count;
-    enum md_code code = md_task_predict(inference->task, inference->run, &inference->rpc->arena, texts, pairs, count, options,
-                                        out_result, error);
+    enum md_code code = md_task_predict(inference->task, inference->run, &inference->rpc->arena, texts, pairs,
+                                        count, options, out_result, error);
     if (code != MD_OK)
         return fail_run(inference, code, error);
     inference->tokens = out_result->token_count;

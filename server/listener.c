@@ -1,7 +1,8 @@
 /* listener.c - see listener.h.
  *
- * How a connection's end is seen: gRPC shuts a socket down before it closes it, and our duplicate then gets EPOLLHUP.
- * (Watching gRPC's own descriptor would not do: when it is closed, epoll forgets it without a word.) */
+ * How a connection's end is seen: gRPC shuts a socket down before it closes it, and our duplicate then gets
+ * EPOLLHUP. (Watching gRPC's own descriptor would not do: when it is closed, epoll forgets it without a
+ * word.) */
 #include "listener.h"
 
 #include "address.h"
@@ -26,20 +27,21 @@ struct md_listener {
     struct md_listener_options options; /* immutable after create, as the next three */
     struct md_bound_socket bound;
     int epoll_fd;
-    int stop_fd; /* an eventfd: written once by stop */
+    int stop_fd;     /* an eventfd: written once by stop */
     bool is_started; /* the owner's thread only, as the next two */
     bool is_stopped;
     pthread_t thread;
-    struct { /* accept thread only; main after it is joined */
-        int *watched;     /* duplicates; -1: free */
+    struct {          /* accept thread only; main after it is joined */
+        int *watched; /* duplicates; -1: free */
         size_t *free_slots;
         size_t free_count;
-        int spare_fd;     /* given up for a moment to accept and close when there is no other */
-        bool is_full;     /* says so once, not for every connection */
+        int spare_fd; /* given up for a moment to accept and close when there is no other */
+        bool is_full; /* says so once, not for every connection */
     } accept;
 };
 
-static enum md_code watch(struct md_listener *listener, int fd, int64_t event, uint32_t mask, struct md_error *error)
+static enum md_code watch(struct md_listener *listener, int fd, int64_t event, uint32_t mask,
+                          struct md_error *error)
 {
     struct epoll_event wanted = { .events = mask, .data.u64 = (uint64_t)event };
     if (epoll_ctl(listener->epoll_fd, EPOLL_CTL_ADD, fd, &wanted) != 0)
@@ -72,7 +74,8 @@ static void connect_one(struct md_listener *listener, int fd)
         return;
     }
     size_t slot = listener->accept.free_slots[listener->accept.free_count - 1];
-    if (watch(listener, copy, (int64_t)slot, EPOLLET, NULL) != MD_OK) { /* EPOLLHUP and EPOLLERR come unasked */
+    if (watch(listener, copy, (int64_t)slot, EPOLLET, NULL) !=
+        MD_OK) {           /* EPOLLHUP and EPOLLERR come unasked */
         (void)close(copy); /* nothing was written to it */
         refuse(listener, fd, "epoll");
         return;
@@ -84,7 +87,8 @@ static void connect_one(struct md_listener *listener, int fd)
     listener->options.on_connected(listener->options.owner, fd);
 }
 
-/* No descriptor is left: the spare one lets us take the connection and close it, instead of leaving it to hang. */
+/* No descriptor is left: the spare one lets us take the connection and close it, instead of leaving it to
+ * hang. */
 static void shed_one(struct md_listener *listener)
 {
     if (listener->accept.spare_fd >= 0)
@@ -209,7 +213,7 @@ void md_listener_stop(struct md_listener *listener)
     listener->is_stopped = true;
     if (listener->is_started) {
         ssize_t written = write(listener->stop_fd, &one, sizeof one);
-        (void)written; /* an eventfd takes it */
+        (void)written;                              /* an eventfd takes it */
         (void)pthread_join(listener->thread, NULL); /* fails only for a thread that is not ours */
     }
     if (listener->bound.fd >= 0 && listener->bound.port == 0)

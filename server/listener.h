@@ -1,5 +1,6 @@
-/* listener.h - our own accept loop: gRPC's never accepts again after EMFILE (CVE-2023-4785) and has no limit on
- * connections. It hands each connection to a callback and keeps a duplicate of its descriptor to see it end.
+/* listener.h - our own accept loop: gRPC's never accepts again after EMFILE (CVE-2023-4785) and has no limit
+ * on connections. It hands each connection to a callback and keeps a duplicate of its descriptor to see it
+ * end.
  *
  * Threads: one of its own, the accept thread; the functions here are called by one thread (main). */
 #ifndef MD_LISTENER_H
@@ -27,8 +28,8 @@ struct md_listener_options {
 };
 
 /* Binds. Errors: those of md_address_listen; RESOURCE_EXHAUSTED: memory, descriptors. */
-MD_NODISCARD enum md_code md_listener_create(const struct md_listener_options *options, struct md_listener **out_listener,
-                                             struct md_error *error);
+MD_NODISCARD enum md_code md_listener_create(const struct md_listener_options *options,
+                                             struct md_listener **out_listener, struct md_error *error);
 /* Begins to accept. RESOURCE_EXHAUSTED: no thread. */
 MD_NODISCARD enum md_code md_listener_start(struct md_listener *listener, struct md_error *error);
 /* Accepts no more and closes the port; connections go on. Done twice, the second does nothing. */

@@ -114,8 +114,9 @@ static void put_time(struct line *line, enum md_log_format format, int64_t wall_
     put(line, text, (size_t)size);
 }
 
-size_t md_log_format_line(enum md_log_format format, int64_t wall_us, enum md_log_level level, const char *message,
-                          const struct md_log_field *fields, size_t field_count, char *buffer, size_t size)
+size_t md_log_format_line(enum md_log_format format, int64_t wall_us, enum md_log_level level,
+                          const char *message, const struct md_log_field *fields, size_t field_count,
+                          char *buffer, size_t size)
 {
     static const char *const names[] = { "debug", "info", "warning", "error" };
     struct line line = { .bytes = buffer, .size = size - CLOSING_SIZE };
@@ -140,8 +141,8 @@ void md_log_write(const struct md_log *log, enum md_log_level level, const char 
     if (log == NULL || level < log->level)
         return;
     char line[MD_LOG_LINE_SIZE];
-    size_t size = md_log_format_line(log->format, md_clock_wall_us(), level, message, fields, field_count, line,
-                                     sizeof line);
+    size_t size = md_log_format_line(log->format, md_clock_wall_us(), level, message, fields, field_count,
+                                     line, sizeof line);
     ssize_t written = write(log->fd, line, size);
     (void)written; /* there is nowhere to complain about stderr */
 }

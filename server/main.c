@@ -1,7 +1,9 @@
-/* main.c - the daemon's life: configuration, registry, pool, models, gRPC; then signals; then all of it in reverse.
+/* main.c - the daemon's life: configuration, registry, pool, models, gRPC; then signals; then all of it in
+ * reverse.
  *
- * Signals are blocked before the first thread and read by the main thread alone (signalfd). SIGTERM, SIGINT: drain; a
- * second one: cancel what is left. Exit status: 0 stopped as asked, 1 could not start or did not end, 2 wrong options. */
+ * Signals are blocked before the first thread and read by the main thread alone (signalfd). SIGTERM, SIGINT:
+ * drain; a second one: cancel what is left. Exit status: 0 stopped as asked, 1 could not start or did not
+ * end, 2 wrong options. */
 #include "allocator.h"
 #include "clock.h"
 #include "config.h"
@@ -43,7 +45,8 @@ struct daemon {
 
 /* ---- start ---- */
 
-/* A health watcher hears of every change. The server is made after the manager, and models change only once it is. */
+/* A health watcher hears of every change. The server is made after the manager, and models change only once
+ * it is. */
 static void on_models_changed(void *owner)
 {
     struct daemon *daemon = owner;
@@ -58,7 +61,8 @@ static void on_restored(void *owner, size_t loaded, size_t failed)
     if (!atomic_compare_exchange_strong(&daemon->services.phase, &expected, MD_PHASE_SERVING))
         return;
     md_server_status_changed(daemon->server);
-    MD_LOG(&daemon->log, MD_LOG_INFO, "serving", MD_LOG_COUNT("models_loaded", loaded), MD_LOG_COUNT("models_failed", failed),
+    MD_LOG(&daemon->log, MD_LOG_INFO, "serving", MD_LOG_COUNT("models_loaded", loaded),
+           MD_LOG_COUNT("models_failed", failed),
            MD_LOG_NUMBER("since_start_ms", (md_clock_us() - daemon->started_at_us) / 1000));
 }
 
@@ -100,7 +104,8 @@ static void check_repository(struct daemon *daemon)
     md_arena_init(&arena, daemon->allocator, 0);
     if (md_repository_list_models(daemon->config.repository, &arena, &models, &count, &error) != MD_OK)
         MD_LOG(&daemon->log, MD_LOG_WARNING, "model repository cannot be read, going on without",
-               MD_LOG_STRING("repository", daemon->config.repository), MD_LOG_STRING("reason", error.message));
+               MD_LOG_STRING("repository", daemon->config.repository),
+               MD_LOG_STRING("reason", error.message));
     md_arena_cleanup(&arena);
 }
 
@@ -125,8 +130,8 @@ static enum md_code announce(struct daemon *daemon, struct md_error *error)
     const char *address = md_server_address(daemon->server);
     if (*config->port_file != '\0')
         MD_TRY(md_process_write_number(config->port_file, md_server_port(daemon->server), error));
-    (void)printf("modeld %s listening on %s (registry %s, repository %s)\n", MD_VERSION_TEXT, address, config->registry,
-                 config->repository);
+    (void)printf("modeld %s listening on %s (registry %s, repository %s)\n", MD_VERSION_TEXT, address,
+                 config->registry, config->repository);
     (void)fflush(stdout); /* if nobody can read it, the log says it too */
     MD_LOG(&daemon->log, MD_LOG_INFO, "listening", MD_LOG_STRING("address", address),
            MD_LOG_STRING("registry", config->registry), MD_LOG_STRING("repository", config->repository),
@@ -141,7 +146,8 @@ static enum md_code start(struct daemon *daemon, struct md_error *error)
     uint64_t limit = md_process_raise_files(daemon->config.max_connections * 2 + 256);
     if (limit < daemon->config.max_connections * 2 + 256)
         MD_LOG(&daemon->log, MD_LOG_WARNING, "fewer connections than max-connections will fit",
-               MD_LOG_COUNT("open_files_limit", limit), MD_LOG_COUNT("max_connections", daemon->config.max_connections));
+               MD_LOG_COUNT("open_files_limit", limit),
+               MD_LOG_COUNT("max_connections", daemon->config.max_connections));
     check_repository(daemon);
     MD_TRY(open_models(daemon, error));
     MD_TRY(open_server(daemon, error));
@@ -204,7 +210,8 @@ static void drain(struct daemon *daemon)
     linger(daemon);
     md_server_drain(daemon->server);
     if (!wait_drained(daemon, begun_us + (int64_t)daemon->config.drain_seconds * 1000000)) {
-        MD_LOG(log, MD_LOG_WARNING, "cancelling calls", MD_LOG_COUNT("calls", md_server_calls(daemon->server)));
+        MD_LOG(log, MD_LOG_WARNING, "cancelling calls",
+               MD_LOG_COUNT("calls", md_server_calls(daemon->server)));
         md_server_cancel(daemon->server);
     }
     MD_LOG(log, MD_LOG_INFO, "drained", MD_LOG_NUMBER("duration_ms", (md_clock_us() - begun_us) / 1000));
@@ -222,7 +229,8 @@ static void serve(struct daemon *daemon)
     drain(daemon);
 }
 
-/* What a load under way holds up must not hold up the exit for ever: the registry settles it at the next start. */
+/* What a load under way holds up must not hold up the exit for ever: the registry settles it at the next
+ * start. */
 static void stop(struct daemon *daemon)
 {
     daemon->exit_timer = (struct md_exit_timer){ AFTER_CANCEL_SECONDS, &daemon->log };
@@ -252,7 +260,8 @@ static int run(struct daemon *daemon)
 
 int main(int argc, char **argv)
 {
-    struct daemon daemon = { .allocator = md_process_allocator(), .started_at_us = md_process_started_at_us() };
+    struct daemon daemon = { .allocator = md_process_allocator(),
+                             .started_at_us = md_process_started_at_us() };
     enum md_config_action action;
     struct md_error error;
     if (md_config_load(&daemon.config, daemon.allocator, argc, argv, environ, &action, &error) != MD_OK) {

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What protobuf-c allocates from. It tells "no memory" and "malformed" apart, which a NULL message does not. */
+/* What protobuf-c allocates from. It tells "no memory" and "malformed" apart, which a NULL message does not.
+ */
 struct unpack_memory {
     struct md_arena *arena;
     size_t limit;
@@ -29,8 +30,9 @@ static void release(void *owner, void *block)
     (void)block; /* the arena is freed whole */
 }
 
-enum md_code md_message_unpack(const ProtobufCMessageDescriptor *type, grpc_byte_buffer *payload, struct md_arena *arena,
-                               size_t limit, const ProtobufCMessage **out_message, struct md_error *error)
+enum md_code md_message_unpack(const ProtobufCMessageDescriptor *type, grpc_byte_buffer *payload,
+                               struct md_arena *arena, size_t limit, const ProtobufCMessage **out_message,
+                               struct md_error *error)
 {
     grpc_byte_buffer_reader reader;
     if (!grpc_byte_buffer_reader_init(&reader, payload))
@@ -40,22 +42,26 @@ enum md_code md_message_unpack(const ProtobufCMessageDescriptor *type, grpc_byte
     size_t size = GRPC_SLICE_LENGTH(slice);
     struct unpack_memory memory = { .arena = arena, .limit = limit };
     ProtobufCAllocator allocator = { .alloc = allocate, .free = release, .allocator_data = &memory };
-    const ProtobufCMessage *message = protobuf_c_message_unpack(type, &allocator, size, GRPC_SLICE_START_PTR(slice));
+    const ProtobufCMessage *message =
+        protobuf_c_message_unpack(type, &allocator, size, GRPC_SLICE_START_PTR(slice));
     grpc_slice_unref(slice);
     if (message == NULL && memory.exhausted)
-        return md_fail(error, MD_RESOURCE_EXHAUSTED, "request of %zu bytes takes more than %zu bytes when it is unpacked",
-                       size, limit);
+        return md_fail(error, MD_RESOURCE_EXHAUSTED,
+                       "request of %zu bytes takes more than %zu bytes when it is unpacked", size, limit);
     if (message == NULL)
-        return md_fail(error, MD_INVALID_ARGUMENT, "malformed request: %zu bytes are not a %s", size, type->name);
+        return md_fail(error, MD_INVALID_ARGUMENT, "malformed request: %zu bytes are not a %s", size,
+                       type->name);
     *out_message = message;
     return MD_OK;
 }
 
-enum md_code md_message_pack(const ProtobufCMessage *message, grpc_byte_buffer **out_buffer, struct md_error *error)
+enum md_code md_message_pack(const ProtobufCMessage *message, grpc_byte_buffer **out_buffer,
+                             struct md_error *error)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
     if (size > INT32_MAX)
-        return md_fail(error, MD_RESOURCE_EXHAUSTED, "the answer has %zu bytes, limit is %d", size, INT32_MAX);
+        return md_fail(error, MD_RESOURCE_EXHAUSTED, "the answer has %zu bytes, limit is %d", size,
+                       INT32_MAX);
     grpc_slice slice = grpc_slice_malloc(size);
     (void)protobuf_c_message_pack(message, GRPC_SLICE_START_PTR(slice)); /* the size is known */
     *out_buffer = grpc_raw_byte_buffer_create(&slice, 1);

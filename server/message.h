@@ -1,4 +1,5 @@
-/* message.h - protobuf-c messages to and from gRPC's byte buffers. Unpacking goes into the request's arena. */
+/* message.h - protobuf-c messages to and from gRPC's byte buffers. Unpacking goes into the request's arena.
+ */
 #ifndef MD_MESSAGE_H
 #define MD_MESSAGE_H
 
@@ -8,8 +9,8 @@
 #include <grpc/grpc.h>
 #include <protobuf-c/protobuf-c.h>
 
-/* *out_message lives in the arena. `limit`: of the arena's bytes; a small message may unpack into many objects.
- * INVALID_ARGUMENT: malformed. RESOURCE_EXHAUSTED: memory or limit. */
+/* *out_message lives in the arena. `limit`: of the arena's bytes; a small message may unpack into many
+ * objects. INVALID_ARGUMENT: malformed. RESOURCE_EXHAUSTED: memory or limit. */
 MD_NODISCARD enum md_code md_message_unpack(const ProtobufCMessageDescriptor *type, grpc_byte_buffer *payload,
                                             struct md_arena *arena, size_t limit,
                                             const ProtobufCMessage **out_message, struct md_error *error);

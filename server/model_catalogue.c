@@ -1,5 +1,5 @@
-/* model_catalogue.c - see model_catalogue.h. A sorted array would not pay: there are tens of versions, and a request
- * that finds its model loaded never asks here. */
+/* model_catalogue.c - see model_catalogue.h. A sorted array would not pay: there are tens of versions, and a
+ * request that finds its model loaded never asks here. */
 #include "model_catalogue.h"
 
 #include "allocator.h"
@@ -12,7 +12,7 @@
 #include <string.h>
 
 struct entry {
-    char *model; /* owned */
+    char *model;                     /* owned */
     struct md_catalogue_state state; /* state.state 0: claimed, not known yet */
     const char *claim;               /* static text; NULL: free */
 };
@@ -75,8 +75,8 @@ static struct entry *add_locked(struct md_catalogue *catalogue, const char *mode
         catalogue->synced.capacity = capacity;
     }
     struct entry *entry = &catalogue->synced.entries[count];
-    *entry = (struct entry){ .model = md_duplicate_string(catalogue->allocator, model),
-                             .state.version = version };
+    *entry =
+        (struct entry){ .model = md_duplicate_string(catalogue->allocator, model), .state.version = version };
     if (entry->model == NULL)
         return NULL;
     catalogue->synced.count++;
@@ -125,8 +125,10 @@ void md_catalogue_set(struct md_catalogue *catalogue, const char *model, uint64_
 
 static int rank_of(enum md_version_state state)
 {
-    static const int ranks[] = { [MD_VERSION_READY] = 6,    [MD_VERSION_WARMING] = 5, [MD_VERSION_LOADING] = 4,
-                                 [MD_VERSION_DRAINING] = 3, [MD_VERSION_FAILED] = 2,  [MD_VERSION_UNLOADED] = 1 };
+    static const int ranks[] = {
+        [MD_VERSION_READY] = 6,    [MD_VERSION_WARMING] = 5, [MD_VERSION_LOADING] = 4,
+        [MD_VERSION_DRAINING] = 3, [MD_VERSION_FAILED] = 2,  [MD_VERSION_UNLOADED] = 1
+    };
     return ranks[state];
 }
 
@@ -161,8 +163,9 @@ static int compare_versions(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-enum md_code md_catalogue_ready_versions(struct md_catalogue *catalogue, const char *model, struct md_arena *arena,
-                                         uint64_t **out_versions, size_t *out_count, struct md_error *error)
+enum md_code md_catalogue_ready_versions(struct md_catalogue *catalogue, const char *model,
+                                         struct md_arena *arena, uint64_t **out_versions, size_t *out_count,
+                                         struct md_error *error)
 {
     size_t count = 0;
     md_mutex_lock(&catalogue->synced.lock);

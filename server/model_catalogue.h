@@ -1,8 +1,8 @@
 /* model_catalogue.h - which model versions are known and in which state, in memory.
  *
- * The registry has the truth on disk; this is the copy that requests, health and readiness may ask, because no SQL
- * runs on the request path. It also holds the claim that keeps two lifecycle operations on one version apart.
- * Threads: any. Its lock is a leaf: nothing is called while it is held. Entries are never removed. */
+ * The registry has the truth on disk; this is the copy that requests, health and readiness may ask, because
+ * no SQL runs on the request path. It also holds the claim that keeps two lifecycle operations on one version
+ * apart. Threads: any. Its lock is a leaf: nothing is called while it is held. Entries are never removed. */
 #ifndef MD_MODEL_CATALOGUE_H
 #define MD_MODEL_CATALOGUE_H
 
@@ -28,18 +28,18 @@ MD_NODISCARD enum md_code md_catalogue_create(const struct md_allocator *allocat
                                               struct md_catalogue **out_catalogue, struct md_error *error);
 void md_catalogue_destroy(struct md_catalogue *catalogue); /* NULL is allowed */
 
-/* Claims a version for one lifecycle operation until md_catalogue_release. `what` is what ABORTED says of the one
- * that comes second: "is being loaded". A version that has only been claimed is not known yet. */
-MD_NODISCARD enum md_code md_catalogue_claim(struct md_catalogue *catalogue, const char *model, uint64_t version,
-                                             const char *what, struct md_error *error);
+/* Claims a version for one lifecycle operation until md_catalogue_release. `what` is what ABORTED says of the
+ * one that comes second: "is being loaded". A version that has only been claimed is not known yet. */
+MD_NODISCARD enum md_code md_catalogue_claim(struct md_catalogue *catalogue, const char *model,
+                                             uint64_t version, const char *what, struct md_error *error);
 void md_catalogue_release(struct md_catalogue *catalogue, const char *model, uint64_t version);
 
 /* Sets the state of a claimed version. reason NULL: none. */
 void md_catalogue_set(struct md_catalogue *catalogue, const char *model, uint64_t version,
                       enum md_version_state state, const char *reason);
 
-/* version 0: the one of the model that is nearest to serving (READY first, then WARMING, LOADING, DRAINING, FAILED,
- * UNLOADED; of equals the highest). False: not known. out_state may be NULL. */
+/* version 0: the one of the model that is nearest to serving (READY first, then WARMING, LOADING, DRAINING,
+ * FAILED, UNLOADED; of equals the highest). False: not known. out_state may be NULL. */
 bool md_catalogue_find(struct md_catalogue *catalogue, const char *model, uint64_t version,
                        struct md_catalogue_state *out_state);
 

@@ -24,7 +24,7 @@ struct operation {
     const struct md_lifecycle_request *request;
     struct md_arena *arena;
     struct md_version_record record; /* the row as it is or is to be */
-    bool was_loaded;                 /* it served when the operation began: a failure changes nothing but the audit trail */
+    bool was_loaded; /* it served when the operation began: a failure changes nothing but the audit trail */
     int64_t started_at_us;
 };
 
@@ -48,7 +48,8 @@ static void show_state(struct operation *operation)
     changed(operation->manager);
 }
 
-static struct md_event_record event_of(const struct operation *operation, enum md_code code, const char *message)
+static struct md_event_record event_of(const struct operation *operation, enum md_code code,
+                                       const char *message)
 {
     return (struct md_event_record){ .actor = operation->request->actor,
                                      .action = operation->request->action,
@@ -59,8 +60,8 @@ static struct md_event_record event_of(const struct operation *operation, enum m
 }
 
 /* The row with its state, and an event if `message` is given. */
-static enum md_code record_state(struct operation *operation, enum md_version_state state, const char *message,
-                                 struct md_error *error)
+static enum md_code record_state(struct operation *operation, enum md_version_state state,
+                                 const char *message, struct md_error *error)
 {
     operation->record.state = state;
     struct md_event_record event = event_of(operation, MD_OK, message);
@@ -69,14 +70,20 @@ static enum md_code record_state(struct operation *operation, enum md_version_st
 }
 
 /* Fills operation->record with the row of the version, or with an empty one. */
-static enum md_code read_row(struct operation *operation, const char *model, uint64_t version, struct md_error *error)
+static enum md_code read_row(struct operation *operation, const char *model, uint64_t version,
+                             struct md_error *error)
 {
     struct md_version_record *rows;
     size_t count;
-    MD_TRY(md_registry_list_versions(operation->manager->options.registry, model, operation->arena, &rows, &count,
-                                     error));
-    operation->record = (struct md_version_record){ .model = model, .version = version, .reason = "", .task = "",
-                                                    .sha256 = "", .path = "", .signature = "" };
+    MD_TRY(md_registry_list_versions(operation->manager->options.registry, model, operation->arena, &rows,
+                                     &count, error));
+    operation->record = (struct md_version_record){ .model = model,
+                                                    .version = version,
+                                                    .reason = "",
+                                                    .task = "",
+                                                    .sha256 = "",
+                                                    .path = "",
+                                                    .signature = "" };
     for (size_t i = 0; i < count; i++)
         if (rows[i].version == version)
             operation->record = rows[i];
@@ -96,7 +103,8 @@ static void log_outcome(const struct operation *operation, enum md_code code, co
                         const char *what_next)
 {
     MD_LOG(operation->manager->options.log, code == MD_OK ? MD_LOG_INFO : MD_LOG_WARNING, what_next,
-           MD_LOG_STRING("action", operation->request->action), MD_LOG_STRING("model", operation->record.model),
+           MD_LOG_STRING("action", operation->request->action),
+           MD_LOG_STRING("model", operation->record.model),
            MD_LOG_COUNT("version", operation->record.version), MD_LOG_STRING("code", md_code_name(code)),
            MD_LOG_STRING("actor", operation->request->actor), MD_LOG_STRING("message", message),
            MD_LOG_NUMBER("duration_us", md_clock_us() - operation->started_at_us));
@@ -132,14 +140,16 @@ static enum md_code fail_load(struct operation *operation, enum md_code code, st
         show_state(operation);
     }
     if (recorded != MD_OK)
-        log_outcome(operation, recorded, second.message, "failed load not recorded, its state is known until a restart");
+        log_outcome(operation, recorded, second.message,
+                    "failed load not recorded, its state is known until a restart");
     log_outcome(operation, code, error->message,
                 operation->was_loaded ? "load failed, the version goes on serving as it was" : "load failed");
     return code;
 }
 
 /* What is known only when the version is loaded: task, signature, memory. */
-static enum md_code describe_loaded(struct operation *operation, size_t *out_memory_bytes, struct md_error *error)
+static enum md_code describe_loaded(struct operation *operation, size_t *out_memory_bytes,
+                                    struct md_error *error)
 {
     struct md_version_record *record = &operation->record;
     struct md_loaded_version *loaded;
@@ -148,7 +158,8 @@ static enum md_code describe_loaded(struct operation *operation, size_t *out_mem
     const struct md_task *task = md_loaded_version_task(loaded);
     record->task = task == NULL ? "tensors" : md_task_name(task); /* static */
     *out_memory_bytes = md_loaded_version_memory_bytes(loaded);
-    enum md_code code = md_signature_of_session(md_loaded_version_session(loaded), operation->arena, &wire, error);
+    enum md_code code =
+        md_signature_of_session(md_loaded_version_session(loaded), operation->arena, &wire, error);
     md_loaded_version_unpin(loaded);
     if (code != MD_OK)
         return code;
@@ -181,7 +192,8 @@ static enum md_code acknowledge(struct operation *operation, struct md_error *er
     record->desired = was_desired;
     if (!operation->was_loaded) {
         struct md_error second; /* a version that serves stays; a new one that cannot be recorded goes */
-        if (md_pool_unload(operation->manager->options.pool, record->model, record->version, md_clock_us(), &second) != MD_OK)
+        if (md_pool_unload(operation->manager->options.pool, record->model, record->version, md_clock_us(),
+                           &second) != MD_OK)
             log_outcome(operation, code, second.message, "unloading a version that could not be recorded");
     }
     return fail_load(operation, code, error);
@@ -204,12 +216,14 @@ static enum md_code load_claimed(struct operation *operation, const char *path, 
     enum md_code code = md_sha256_directory(options->allocator, path, sha256, &record->size_bytes, error);
     if (code == MD_OK) {
         record->sha256 = sha256;
-        code = md_pool_load(options->pool, record->model, record->version, path, on_warming, operation, error);
+        code =
+            md_pool_load(options->pool, record->model, record->version, path, on_warming, operation, error);
     }
     if (code != MD_OK)
-        return fail_load(operation,
-                         md_fail_prefix(error, code, "model \"%s\" version %" PRIu64, record->model, record->version),
-                         error);
+        return fail_load(
+            operation,
+            md_fail_prefix(error, code, "model \"%s\" version %" PRIu64, record->model, record->version),
+            error);
     return acknowledge(operation, error);
 }
 
@@ -235,7 +249,8 @@ static enum md_code fail_known(struct operation *operation, enum md_code code, s
     if (request->version == 0 ||
         !md_catalogue_find(operation->manager->catalogue, request->model, request->version, NULL) ||
         is_loaded(operation->manager, request->model, request->version) ||
-        md_catalogue_claim(operation->manager->catalogue, request->model, request->version, "is being loaded", NULL) != MD_OK)
+        md_catalogue_claim(operation->manager->catalogue, request->model, request->version, "is being loaded",
+                           NULL) != MD_OK)
         return refuse_load(operation, code, error);
     if (read_row(operation, request->model, request->version, &second) != MD_OK)
         code = refuse_load(operation, code, error);
@@ -245,19 +260,21 @@ static enum md_code fail_known(struct operation *operation, enum md_code code, s
     return code;
 }
 
-enum md_code md_model_manager_load(struct md_model_manager *manager, const struct md_lifecycle_request *request,
-                                   struct md_arena *arena, uint64_t *out_version, struct md_error *error)
+enum md_code md_model_manager_load(struct md_model_manager *manager,
+                                   const struct md_lifecycle_request *request, struct md_arena *arena,
+                                   uint64_t *out_version, struct md_error *error)
 {
     struct md_error local;
-    struct operation operation = { .manager = manager, .request = request, .arena = arena,
-                                   .started_at_us = md_clock_us() };
+    struct operation operation = {
+        .manager = manager, .request = request, .arena = arena, .started_at_us = md_clock_us()
+    };
     const char *path;
     uint64_t version;
     if (error == NULL)
         error = &local; /* its text goes into the audit trail */
     MD_TRY(md_model_name_check(request->model, error));
-    enum md_code code = md_repository_find_version(manager->options.repository, request->model, request->version, arena,
-                                                   &version, &path, error);
+    enum md_code code = md_repository_find_version(manager->options.repository, request->model,
+                                                   request->version, arena, &version, &path, error);
     if (code != MD_OK)
         return fail_known(&operation, code, error);
     MD_TRY(md_catalogue_claim(manager->catalogue, request->model, version, "is being loaded", error));
@@ -289,7 +306,8 @@ static enum md_code drain(struct operation *operation, int64_t deadline_us, stru
     show_state(operation);
     enum md_code code = MD_OK;
     if (loaded)
-        code = md_pool_unload(operation->manager->options.pool, record->model, record->version, deadline_us, error);
+        code = md_pool_unload(operation->manager->options.pool, record->model, record->version, deadline_us,
+                              error);
     if (code == MD_NOT_FOUND)
         code = MD_OK; /* it is gone, which is what was asked for */
     record->state = MD_VERSION_UNLOADED;
@@ -300,17 +318,20 @@ static enum md_code drain(struct operation *operation, int64_t deadline_us, stru
     log_outcome(operation, code, code == MD_OK ? "" : error->message, "model unloaded");
     if (recorded == MD_OK || code != MD_OK)
         return code;
-    return md_fail(error, recorded, "model \"%s\" version %" PRIu64 " is unloaded, but that could not be recorded: %.300s",
+    return md_fail(error, recorded,
+                   "model \"%s\" version %" PRIu64 " is unloaded, but that could not be recorded: %.300s",
                    record->model, record->version, second.message);
 }
 
-static enum md_code unload_version(struct md_model_manager *manager, const struct md_lifecycle_request *request,
-                                   uint64_t version, int64_t deadline_us, struct md_arena *arena,
-                                   struct md_error *error)
+static enum md_code unload_version(struct md_model_manager *manager,
+                                   const struct md_lifecycle_request *request, uint64_t version,
+                                   int64_t deadline_us, struct md_arena *arena, struct md_error *error)
 {
-    struct operation operation = { .manager = manager, .request = request, .arena = arena,
-                                   .started_at_us = md_clock_us() };
-    MD_TRY(md_catalogue_claim(manager->catalogue, request->model, version, "is being loaded or unloaded", error));
+    struct operation operation = {
+        .manager = manager, .request = request, .arena = arena, .started_at_us = md_clock_us()
+    };
+    MD_TRY(md_catalogue_claim(manager->catalogue, request->model, version, "is being loaded or unloaded",
+                              error));
     enum md_code code = read_row(&operation, request->model, version, error);
     if (code == MD_OK)
         code = drain(&operation, deadline_us, error);
@@ -318,15 +339,17 @@ static enum md_code unload_version(struct md_model_manager *manager, const struc
     return code;
 }
 
-static enum md_code unknown_model(struct md_model_manager *manager, const struct md_lifecycle_request *request,
-                                  struct md_arena *arena, struct md_error *error)
+static enum md_code unknown_model(struct md_model_manager *manager,
+                                  const struct md_lifecycle_request *request, struct md_arena *arena,
+                                  struct md_error *error)
 {
     if (md_catalogue_find(manager->catalogue, request->model, 0, NULL))
         return md_fail(error, MD_NOT_FOUND, "unknown version %" PRIu64 " of model \"%s\"", request->version,
                        request->model);
     const char *near = md_catalogue_nearest(manager->catalogue, request->model, arena);
     return near == NULL ? md_fail(error, MD_NOT_FOUND, "unknown model \"%s\"", request->model)
-                        : md_fail(error, MD_NOT_FOUND, "unknown model \"%s\"; did you mean \"%s\"?", request->model, near);
+                        : md_fail(error, MD_NOT_FOUND, "unknown model \"%s\"; did you mean \"%s\"?",
+                                  request->model, near);
 }
 
 /* The versions that version 0 stands for. */
@@ -349,9 +372,10 @@ static enum md_code list_loaded(struct md_model_manager *manager, const char *mo
     return MD_OK;
 }
 
-enum md_code md_model_manager_unload(struct md_model_manager *manager, const struct md_lifecycle_request *request,
-                                     int64_t deadline_us, struct md_arena *arena, uint64_t **out_versions,
-                                     size_t *out_count, struct md_error *error)
+enum md_code md_model_manager_unload(struct md_model_manager *manager,
+                                     const struct md_lifecycle_request *request, int64_t deadline_us,
+                                     struct md_arena *arena, uint64_t **out_versions, size_t *out_count,
+                                     struct md_error *error)
 {
     struct md_error local;
     uint64_t *versions = NULL;
@@ -389,8 +413,8 @@ static enum md_code settle(struct operation *operation, struct md_error *error)
         record->reason = "";
     } else if (before == MD_VERSION_LOADING || before == MD_VERSION_WARMING) {
         record->state = MD_VERSION_FAILED;
-        message = md_arena_printf(operation->arena, "interrupted by a restart%s%s", *record->reason == '\0' ? "" : "; ",
-                                  record->reason); /* who asked for it */
+        message = md_arena_printf(operation->arena, "interrupted by a restart%s%s",
+                                  *record->reason == '\0' ? "" : "; ", record->reason); /* who asked for it */
         if (message == NULL)
             return md_fail_memory(error, "event");
         record->reason = message;
@@ -401,14 +425,18 @@ static enum md_code settle(struct operation *operation, struct md_error *error)
     operation->request = &request;
     struct md_event_record event = event_of(operation, MD_ABORTED, message);
     if (record->state != before && !record->desired)
-        MD_TRY(md_registry_record(operation->manager->options.registry, record, message == NULL ? NULL : &event, error));
-    MD_TRY(md_catalogue_claim(operation->manager->catalogue, record->model, record->version, "is new", error));
-    md_catalogue_set(operation->manager->catalogue, record->model, record->version, record->state, record->reason);
+        MD_TRY(md_registry_record(operation->manager->options.registry, record,
+                                  message == NULL ? NULL : &event, error));
+    MD_TRY(
+        md_catalogue_claim(operation->manager->catalogue, record->model, record->version, "is new", error));
+    md_catalogue_set(operation->manager->catalogue, record->model, record->version, record->state,
+                     record->reason);
     md_catalogue_release(operation->manager->catalogue, record->model, record->version);
     return MD_OK;
 }
 
-static enum md_code settle_all(struct md_model_manager *manager, struct md_arena *arena, struct md_error *error)
+static enum md_code settle_all(struct md_model_manager *manager, struct md_arena *arena,
+                               struct md_error *error)
 {
     struct md_version_record *rows;
     size_t count;

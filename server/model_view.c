@@ -10,7 +10,8 @@
 #include <string.h>
 
 /* The catalogue is ahead of the row when the disk is full: what is served is what is said. */
-static void show_current_state(struct md_services *services, struct md_arena *arena, Modeld__V1__ModelVersion *view)
+static void show_current_state(struct md_services *services, struct md_arena *arena,
+                               Modeld__V1__ModelVersion *view)
 {
     struct md_catalogue_state state;
     if (!md_catalogue_find(services->catalogue, view->model, view->version, &state))
@@ -23,8 +24,9 @@ static void show_current_state(struct md_services *services, struct md_arena *ar
         view->reason = reason;
 }
 
-enum md_code md_model_view(struct md_services *services, struct md_arena *arena, const struct md_version_record *record,
-                           Modeld__V1__ModelVersion **out_view, struct md_error *error)
+enum md_code md_model_view(struct md_services *services, struct md_arena *arena,
+                           const struct md_version_record *record, Modeld__V1__ModelVersion **out_view,
+                           struct md_error *error)
 {
     Modeld__V1__ModelVersion *view = md_arena_allocate(arena, sizeof *view);
     struct md_loaded_version *loaded;

@@ -1,4 +1,5 @@
-/* oip_infer.c - ModelInfer: named tensors in and out; or, for a model with a text task, texts in and classes out. */
+/* oip_infer.c - ModelInfer: named tensors in and out; or, for a model with a text task, texts in and classes
+ * out. */
 #include "service_oip.h"
 
 #include "inference.h"
@@ -22,7 +23,8 @@ struct infer_options {
     uint64_t timeout_us; /* in the queue; 0: none */
 };
 
-static enum md_code read_timeout(const Inference__InferParameter *value, uint64_t *out_timeout_us, struct md_error *error)
+static enum md_code read_timeout(const Inference__InferParameter *value, uint64_t *out_timeout_us,
+                                 struct md_error *error)
 {
     if (value->parameter_choice_case == INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_UINT64_PARAM) {
         *out_timeout_us = value->uint64_param;
@@ -31,14 +33,15 @@ static enum md_code read_timeout(const Inference__InferParameter *value, uint64_
     if (value->parameter_choice_case != INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_INT64_PARAM)
         return md_fail(error, MD_INVALID_ARGUMENT, "parameter \"timeout\" is no integer (microseconds)");
     if (value->int64_param < 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "parameter \"timeout\" is %" PRId64 ", the least is 0", value->int64_param);
+        return md_fail(error, MD_INVALID_ARGUMENT, "parameter \"timeout\" is %" PRId64 ", the least is 0",
+                       value->int64_param);
     *out_timeout_us = (uint64_t)value->int64_param;
     return MD_OK;
 }
 
 /* Unknown keys are ignored, as the protocol asks; the known ones are read. */
-static enum md_code read_parameter(const char *key, const Inference__InferParameter *value, struct infer_options *options,
-                                   struct md_error *error)
+static enum md_code read_parameter(const char *key, const Inference__InferParameter *value,
+                                   struct infer_options *options, struct md_error *error)
 {
     MD_TRY(md_oip_check_parameter(key, value, error));
     if (strcmp(key, "timeout") == 0)
@@ -63,8 +66,9 @@ static enum md_code read_options(const request_message *request, const struct md
                                           request->outputs[i]->parameters[p]->value, error));
     uint64_t queued_us = (uint64_t)(rpc->started_at_us - rpc->arrived_at_us);
     if (options.timeout_us > 0 && queued_us > options.timeout_us)
-        return md_fail(error, MD_DEADLINE_EXCEEDED, "waited %" PRIu64 " us in the queue, parameter \"timeout\" is %" PRIu64,
-                       queued_us, options.timeout_us);
+        return md_fail(error, MD_DEADLINE_EXCEEDED,
+                       "waited %" PRIu64 " us in the queue, parameter \"timeout\" is %" PRIu64, queued_us,
+                       options.timeout_us);
     *out_options = options;
     return MD_OK;
 }
@@ -72,8 +76,9 @@ static enum md_code read_options(const request_message *request, const struct md
 /* ---- the answer's tensors ---- */
 
 /* One output, raw or typed; never both. raw entries are as many as outputs. */
-static enum md_code add_output(struct md_inference *inference, const char *name, const struct md_tensor *tensor, bool typed,
-                               response_message *response, struct md_error *error)
+static enum md_code add_output(struct md_inference *inference, const char *name,
+                               const struct md_tensor *tensor, bool typed, response_message *response,
+                               struct md_error *error)
 {
     struct md_arena *arena = &inference->rpc->arena;
     const char *datatype = md_datatype_name(tensor->datatype);
@@ -101,18 +106,24 @@ static enum md_code add_output(struct md_inference *inference, const char *name,
     return MD_OK;
 }
 
-static enum md_code make_room(struct md_arena *arena, size_t count, response_message *response, struct md_error *error)
+static enum md_code make_room(struct md_arena *arena, size_t count, response_message *response,
+                              struct md_error *error)
 {
     response->outputs = md_arena_allocate_zeroed(arena, count + 1, sizeof *response->outputs);
-    response->raw_output_contents = md_arena_allocate_zeroed(arena, count + 1, sizeof *response->raw_output_contents);
-    return response->outputs == NULL || response->raw_output_contents == NULL ? md_fail_memory(error, "answer") : MD_OK;
+    response->raw_output_contents =
+        md_arena_allocate_zeroed(arena, count + 1, sizeof *response->raw_output_contents);
+    return response->outputs == NULL || response->raw_output_contents == NULL
+               ? md_fail_memory(error, "answer")
+               : MD_OK;
 }
 
 static enum md_code read_input(struct md_inference *inference, const request_message *request, size_t index,
                                struct md_tensor *out_tensor, struct md_error *error)
 {
-    const ProtobufCBinaryData *raw = request->n_raw_input_contents > 0 ? &request->raw_input_contents[index] : NULL;
-    enum md_code code = md_oip_input_tensor(&inference->rpc->arena, request->inputs[index], raw, out_tensor, error);
+    const ProtobufCBinaryData *raw =
+        request->n_raw_input_contents > 0 ? &request->raw_input_contents[index] : NULL;
+    enum md_code code =
+        md_oip_input_tensor(&inference->rpc->arena, request->inputs[index], raw, out_tensor, error);
     if (code != MD_OK)
         return md_inference_fail_tensor(inference, code, "input", request->inputs[index]->name, error);
     return MD_OK;
@@ -149,12 +160,13 @@ static enum md_code infer_tensors(struct md_inference *inference, const request_
 
 static bool is_text_request(const struct md_inference *inference, const request_message *request)
 {
-    return inference->task != NULL && request->n_inputs == 1 && strcmp(request->inputs[0]->name, MD_OIP_TEXT_INPUT) == 0 &&
+    return inference->task != NULL && request->n_inputs == 1 &&
+           strcmp(request->inputs[0]->name, MD_OIP_TEXT_INPUT) == 0 &&
            md_session_find_input(inference->session, md_span_of(MD_OIP_TEXT_INPUT)) < 0;
 }
 
-static enum md_code classify(struct md_inference *inference, const request_message *request, struct md_task_result *out_result,
-                             struct md_error *error)
+static enum md_code classify(struct md_inference *inference, const request_message *request,
+                             struct md_task_result *out_result, struct md_error *error)
 {
     struct md_tensor tensor;
     char text[MD_SHAPE_TEXT_SIZE];
@@ -171,12 +183,13 @@ static enum md_code classify(struct md_inference *inference, const request_messa
                                         md_fail(error, MD_INVALID_ARGUMENT, "shape %s, the model takes [-1]",
                                                 md_shape_text(&tensor.shape, text, sizeof text)),
                                         "input", MD_OIP_TEXT_INPUT, error);
-    return md_inference_texts(inference, md_elements(const struct md_span, &tensor), NULL, tensor.count, &options, out_result,
-                              error);
+    return md_inference_texts(inference, md_elements(const struct md_span, &tensor), NULL, tensor.count,
+                              &options, out_result, error);
 }
 
-static enum md_code add_classes(struct md_inference *inference, const struct md_task_result *result, const char *name,
-                                bool typed, response_message *response, struct md_error *error)
+static enum md_code add_classes(struct md_inference *inference, const struct md_task_result *result,
+                                const char *name, bool typed, response_message *response,
+                                struct md_error *error)
 {
     struct md_arena *arena = &inference->rpc->arena;
     bool labels = strcmp(name, MD_OIP_LABEL_OUTPUT) == 0;
@@ -191,27 +204,31 @@ static enum md_code add_classes(struct md_inference *inference, const struct md_
             spans[i] = md_span_of(result->answers[i].classes[0].label);
             scores[i] = result->answers[i].classes[0].score;
         }
-    MD_TRY(md_tensor_describe(labels ? MD_BYTES : MD_FP32, &shape, labels ? (void *)spans : (void *)scores, &tensor, error));
+    MD_TRY(md_tensor_describe(labels ? MD_BYTES : MD_FP32, &shape, labels ? (void *)spans : (void *)scores,
+                              &tensor, error));
     return add_output(inference, name, &tensor, typed, response, error);
 }
 
-static enum md_code check_class_output(const struct md_inference *inference, const request_message *request, size_t index,
-                                       struct md_error *error)
+static enum md_code check_class_output(const struct md_inference *inference, const request_message *request,
+                                       size_t index, struct md_error *error)
 {
     const char *name = request->outputs[index]->name;
     if (strcmp(name, MD_OIP_LABEL_OUTPUT) != 0 && strcmp(name, MD_OIP_SCORE_OUTPUT) != 0)
         return md_fail(error, MD_INVALID_ARGUMENT,
-                       "unknown output \"%.128s\"; outputs of model \"%s\" version %" PRIu64 " for input \"text\" are \"label\", "
-                       "\"score\"", name, inference->model, inference->number);
+                       "unknown output \"%.128s\"; outputs of model \"%s\" version %" PRIu64
+                       " for input \"text\" are \"label\", "
+                       "\"score\"",
+                       name, inference->model, inference->number);
     for (size_t i = 0; i < index; i++)
         if (strcmp(request->outputs[i]->name, name) == 0)
-            return md_inference_fail_tensor(inference, md_fail(error, MD_INVALID_ARGUMENT, "asked for twice"), "output", name,
-                                            error);
+            return md_inference_fail_tensor(inference, md_fail(error, MD_INVALID_ARGUMENT, "asked for twice"),
+                                            "output", name, error);
     return MD_OK;
 }
 
 static enum md_code infer_texts(struct md_inference *inference, const request_message *request,
-                                const struct infer_options *options, response_message *response, struct md_error *error)
+                                const struct infer_options *options, response_message *response,
+                                struct md_error *error)
 {
     static const char *const all[] = { MD_OIP_LABEL_OUTPUT, MD_OIP_SCORE_OUTPUT };
     struct md_task_result result;
@@ -221,8 +238,8 @@ static enum md_code infer_texts(struct md_inference *inference, const request_me
     MD_TRY(classify(inference, request, &result, error));
     MD_TRY(make_room(&inference->rpc->arena, count, response, error));
     for (size_t i = 0; i < count; i++)
-        MD_TRY(add_classes(inference, &result, request->n_outputs > 0 ? request->outputs[i]->name : all[i], options->typed,
-                           response, error));
+        MD_TRY(add_classes(inference, &result, request->n_outputs > 0 ? request->outputs[i]->name : all[i],
+                           options->typed, response, error));
     return MD_OK;
 }
 

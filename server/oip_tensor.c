@@ -10,23 +10,35 @@ typedef Inference__InferTensorContents contents_message;
 typedef Inference__ModelInferRequest__InferInputTensor input_message;
 
 /* The fields of InferTensorContents, and which datatypes each carries. */
-enum field { FIELD_BOOL, FIELD_INT, FIELD_INT64, FIELD_UINT, FIELD_UINT64, FIELD_FP32, FIELD_FP64, FIELD_BYTES, FIELD_COUNT };
+enum field {
+    FIELD_BOOL,
+    FIELD_INT,
+    FIELD_INT64,
+    FIELD_UINT,
+    FIELD_UINT64,
+    FIELD_FP32,
+    FIELD_FP64,
+    FIELD_BYTES,
+    FIELD_COUNT
+};
 
 static const struct {
     const char *name;
     unsigned types;
     size_t count_offset;
 } fields[FIELD_COUNT] = {
-#define ROW(field, types) { #field, (types), offsetof(contents_message, n_##field) }
-    [FIELD_BOOL] = ROW(bool_contents, MD_TYPE(MD_BOOL)),
-    [FIELD_INT] = ROW(int_contents, MD_TYPE(MD_INT8) | MD_TYPE(MD_INT16) | MD_TYPE(MD_INT32)),
-    [FIELD_INT64] = ROW(int64_contents, MD_TYPE(MD_INT64)),
-    [FIELD_UINT] = ROW(uint_contents, MD_TYPE(MD_UINT8) | MD_TYPE(MD_UINT16) | MD_TYPE(MD_UINT32)),
-    [FIELD_UINT64] = ROW(uint64_contents, MD_TYPE(MD_UINT64)),
-    [FIELD_FP32] = ROW(fp32_contents, MD_TYPE(MD_FP32)),
-    [FIELD_FP64] = ROW(fp64_contents, MD_TYPE(MD_FP64)),
-    [FIELD_BYTES] = ROW(bytes_contents, MD_TYPE(MD_BYTES)),
-#undef ROW
+#define COUNT_OF(field) offsetof(contents_message, n_##field)
+    [FIELD_BOOL] = { "bool_contents", MD_TYPE(MD_BOOL), COUNT_OF(bool_contents) },
+    [FIELD_INT] = { "int_contents", MD_TYPE(MD_INT8) | MD_TYPE(MD_INT16) | MD_TYPE(MD_INT32),
+                    COUNT_OF(int_contents) },
+    [FIELD_INT64] = { "int64_contents", MD_TYPE(MD_INT64), COUNT_OF(int64_contents) },
+    [FIELD_UINT] = { "uint_contents", MD_TYPE(MD_UINT8) | MD_TYPE(MD_UINT16) | MD_TYPE(MD_UINT32),
+                     COUNT_OF(uint_contents) },
+    [FIELD_UINT64] = { "uint64_contents", MD_TYPE(MD_UINT64), COUNT_OF(uint64_contents) },
+    [FIELD_FP32] = { "fp32_contents", MD_TYPE(MD_FP32), COUNT_OF(fp32_contents) },
+    [FIELD_FP64] = { "fp64_contents", MD_TYPE(MD_FP64), COUNT_OF(fp64_contents) },
+    [FIELD_BYTES] = { "bytes_contents", MD_TYPE(MD_BYTES), COUNT_OF(bytes_contents) },
+#undef COUNT_OF
 };
 
 static size_t field_size(const contents_message *contents, enum field field)
@@ -52,27 +64,29 @@ enum md_code md_oip_check_contents(const Inference__ModelInferRequest *request, 
         const input_message *input = request->inputs[i];
         if (raw_count > 0 && input->contents != NULL)
             return md_fail(error, MD_INVALID_ARGUMENT,
-                           "input \"%.128s\" has contents, but the request uses raw_input_contents (%zu entries): all inputs "
-                           "are raw or none is", input->name, raw_count);
+                           "input \"%.128s\" has contents, but the request uses raw_input_contents (%zu "
+                           "entries): all inputs are raw or none is",
+                           input->name, raw_count);
         if (raw_count == 0 && input->contents == NULL)
-            return md_fail(error, MD_INVALID_ARGUMENT, "input \"%.128s\" has neither contents nor raw_input_contents",
-                           input->name);
+            return md_fail(error, MD_INVALID_ARGUMENT,
+                           "input \"%.128s\" has neither contents nor raw_input_contents", input->name);
     }
     if (raw_count > 0 && raw_count != request->n_inputs)
-        return md_fail(error, MD_INVALID_ARGUMENT, "raw_input_contents has %zu entries for %zu inputs", raw_count,
-                       request->n_inputs);
+        return md_fail(error, MD_INVALID_ARGUMENT, "raw_input_contents has %zu entries for %zu inputs",
+                       raw_count, request->n_inputs);
     return MD_OK;
 }
 
 /* ---- typed contents to a tensor ---- */
 
-static enum md_code check_field(const contents_message *contents, const struct md_tensor *tensor, enum field field,
-                                struct md_error *error)
+static enum md_code check_field(const contents_message *contents, const struct md_tensor *tensor,
+                                enum field field, struct md_error *error)
 {
     char text[MD_SHAPE_TEXT_SIZE];
     const char *datatype = md_datatype_name(tensor->datatype);
     if (field == FIELD_COUNT)
-        return md_fail(error, MD_INVALID_ARGUMENT, "%s has no typed contents; send raw_input_contents", datatype);
+        return md_fail(error, MD_INVALID_ARGUMENT, "%s has no typed contents; send raw_input_contents",
+                       datatype);
     for (enum field other = FIELD_BOOL; other < FIELD_COUNT; other++)
         if (other != field && field_size(contents, other) > 0)
             return md_fail(error, MD_INVALID_ARGUMENT, "%zu elements in %s, but %s is sent in %s%s",
@@ -90,8 +104,9 @@ static enum md_code check_field(const contents_message *contents, const struct m
     {                                                                                                        \
         for (size_t i = 0; i < count; i++) {                                                                 \
             if (from[i] < (MIN) || from[i] > (MAX))                                                          \
-                return md_fail(error, MD_INVALID_ARGUMENT, "element %zu is %" FORMAT ", limits are %d to %d",    \
-                               i, from[i], (int)(MIN), (int)(MAX));                                          \
+                return md_fail(error, MD_INVALID_ARGUMENT,                                                   \
+                               "element %zu is %" FORMAT ", limits are %d to %d", i, from[i], (int)(MIN),    \
+                               (int)(MAX));                                                                  \
             to[i] = (TYPE)from[i];                                                                           \
         }                                                                                                    \
         return MD_OK;                                                                                        \
@@ -100,13 +115,14 @@ NARROW(narrow_int8, int32_t, PRId32, int8_t, INT8_MIN, INT8_MAX)
 NARROW(narrow_int16, int32_t, PRId32, int16_t, INT16_MIN, INT16_MAX)
 
 /* Unsigned values have no lower limit to check. */
-static enum md_code narrow_unsigned(const uint32_t *from, size_t count, struct md_tensor *tensor, struct md_error *error)
+static enum md_code narrow_unsigned(const uint32_t *from, size_t count, struct md_tensor *tensor,
+                                    struct md_error *error)
 {
     uint32_t limit = tensor->datatype == MD_UINT8 ? UINT8_MAX : UINT16_MAX;
     for (size_t i = 0; i < count; i++) {
         if (from[i] > limit)
-            return md_fail(error, MD_INVALID_ARGUMENT, "element %zu is %" PRIu32 ", limits are 0 to %" PRIu32, i, from[i],
-                           limit);
+            return md_fail(error, MD_INVALID_ARGUMENT, "element %zu is %" PRIu32 ", limits are 0 to %" PRIu32,
+                           i, from[i], limit);
         if (tensor->datatype == MD_UINT8)
             md_elements(uint8_t, tensor)[i] = (uint8_t)from[i];
         else
@@ -116,8 +132,8 @@ static enum md_code narrow_unsigned(const uint32_t *from, size_t count, struct m
 }
 
 /* The elements are not those of the message: copies them, checked, into memory of the tensor's own. */
-static enum md_code convert(struct md_arena *arena, const contents_message *contents, struct md_tensor *tensor,
-                            struct md_error *error)
+static enum md_code convert(struct md_arena *arena, const contents_message *contents,
+                            struct md_tensor *tensor, struct md_error *error)
 {
     tensor->bytes = md_arena_allocate(arena, md_tensor_size(tensor));
     if (tensor->bytes == NULL)
@@ -136,16 +152,17 @@ static enum md_code convert(struct md_arena *arena, const contents_message *cont
         return MD_OK;
     case MD_BYTES:
         for (size_t i = 0; i < tensor->count; i++)
-            md_elements(struct md_span, tensor)[i] = (struct md_span){ (const char *)contents->bytes_contents[i].data,
-                                                                       contents->bytes_contents[i].len };
+            md_elements(struct md_span, tensor)[i] =
+                (struct md_span){ (const char *)contents->bytes_contents[i].data,
+                                  contents->bytes_contents[i].len };
         return MD_OK;
     default:
         return md_fail(error, MD_INTERNAL, "no conversion for %s", md_datatype_name(tensor->datatype));
     }
 }
 
-static enum md_code typed_tensor(struct md_arena *arena, const contents_message *contents, struct md_tensor *tensor,
-                                 struct md_error *error)
+static enum md_code typed_tensor(struct md_arena *arena, const contents_message *contents,
+                                 struct md_tensor *tensor, struct md_error *error)
 {
     enum field field = field_of(tensor->datatype);
     MD_TRY(check_field(contents, tensor, field, error));
@@ -173,8 +190,9 @@ static enum md_code typed_tensor(struct md_arena *arena, const contents_message 
     }
 }
 
-enum md_code md_oip_input_tensor(struct md_arena *arena, const input_message *input, const ProtobufCBinaryData *raw,
-                                 struct md_tensor *out_tensor, struct md_error *error)
+enum md_code md_oip_input_tensor(struct md_arena *arena, const input_message *input,
+                                 const ProtobufCBinaryData *raw, struct md_tensor *out_tensor,
+                                 struct md_error *error)
 {
     enum md_datatype datatype;
     struct md_shape shape;
@@ -214,13 +232,15 @@ static enum md_code widen(struct md_arena *arena, const struct md_tensor *tensor
         contents->uint_contents = md_arena_allocate_zeroed(arena, count, sizeof *contents->uint_contents);
         contents->n_uint_contents = count;
     }
-    if (contents->bytes_contents == NULL && contents->bool_contents == NULL && contents->int_contents == NULL &&
-        contents->uint_contents == NULL)
+    if (contents->bytes_contents == NULL && contents->bool_contents == NULL &&
+        contents->int_contents == NULL && contents->uint_contents == NULL)
         return md_fail_memory(error, "answer");
     for (size_t i = 0; i < count; i++) {
-        const struct md_span *span = tensor->datatype == MD_BYTES ? &md_elements(const struct md_span, tensor)[i] : NULL;
+        const struct md_span *span =
+            tensor->datatype == MD_BYTES ? &md_elements(const struct md_span, tensor)[i] : NULL;
         if (span != NULL)
-            contents->bytes_contents[i] = (ProtobufCBinaryData){ span->size, (uint8_t *)(uintptr_t)span->bytes };
+            contents->bytes_contents[i] =
+                (ProtobufCBinaryData){ span->size, (uint8_t *)(uintptr_t)span->bytes };
         else if (tensor->datatype == MD_BOOL)
             contents->bool_contents[i] = md_tensor_int(tensor, i) != 0;
         else if (is_signed)
@@ -283,9 +303,11 @@ enum md_code md_oip_output_contents(struct md_arena *arena, const struct md_tens
                                     contents_message **out_contents, struct md_error *error)
 {
     if (!md_datatype_in(tensor->datatype, MD_WIRE_TYPES))
-        return md_fail(error, MD_UNIMPLEMENTED, "datatype %s has no name on the wire", md_datatype_name(tensor->datatype));
+        return md_fail(error, MD_UNIMPLEMENTED, "datatype %s has no name on the wire",
+                       md_datatype_name(tensor->datatype));
     if (field_of(tensor->datatype) == FIELD_COUNT)
-        return md_fail(error, MD_INVALID_ARGUMENT, "%s has no typed contents; leave out binary_data_output=false",
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "%s has no typed contents; leave out binary_data_output=false",
                        md_datatype_name(tensor->datatype));
     contents_message *contents = md_arena_allocate(arena, sizeof *contents);
     if (contents == NULL)
@@ -297,10 +319,13 @@ enum md_code md_oip_output_contents(struct md_arena *arena, const struct md_tens
     return MD_OK;
 }
 
-enum md_code md_oip_check_parameter(const char *key, const Inference__InferParameter *value, struct md_error *error)
+enum md_code md_oip_check_parameter(const char *key, const Inference__InferParameter *value,
+                                    struct md_error *error)
 {
-    if (value == NULL || value->parameter_choice_case == INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE__NOT_SET)
+    if (value == NULL ||
+        value->parameter_choice_case == INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE__NOT_SET)
         return md_fail(error, MD_INVALID_ARGUMENT,
-                       "parameter \"%.128s\" has no value; set one of bool, int64, string, double, uint64", key);
+                       "parameter \"%.128s\" has no value; set one of bool, int64, string, double, uint64",
+                       key);
     return MD_OK;
 }

@@ -1,7 +1,7 @@
 /* oip_tensor.h - tensors of the Open Inference Protocol: raw or typed contents, and parameters.
  *
- * The protocol's rules that servers get wrong are checked here, each with its own message; as in wire_tensor.h the
- * caller names the tensor. Threads: any. Memory: the request's arena. */
+ * The protocol's rules that servers get wrong are checked here, each with its own message; as in
+ * wire_tensor.h the caller names the tensor. Threads: any. Memory: the request's arena. */
 #ifndef MD_OIP_TENSOR_H
 #define MD_OIP_TENSOR_H
 
@@ -11,14 +11,15 @@
 #include <inference/inference.pb-c.h>
 #include <stdbool.h>
 
-/* raw_input_contents holds for the whole request: as many entries as inputs, in their order, and no input may have
- * `contents` as well, not even empty ones. INVALID_ARGUMENT otherwise, naming the input. */
-MD_NODISCARD enum md_code md_oip_check_contents(const Inference__ModelInferRequest *request, struct md_error *error);
+/* raw_input_contents holds for the whole request: as many entries as inputs, in their order, and no input may
+ * have `contents` as well, not even empty ones. INVALID_ARGUMENT otherwise, naming the input. */
+MD_NODISCARD enum md_code md_oip_check_contents(const Inference__ModelInferRequest *request,
+                                                struct md_error *error);
 
-/* raw: the input's entry of raw_input_contents; NULL: its contents count. The tensor's elements are borrowed from the
- * message or live in the arena.
- * INVALID_ARGUMENT: datatype, shape, raw bytes (wire_tensor.h); typed: none, the wrong field, two fields, FP16 and
- * BF16, a number of elements that is not the shape's, a value that does not fit. RESOURCE_EXHAUSTED: memory. */
+/* raw: the input's entry of raw_input_contents; NULL: its contents count. The tensor's elements are borrowed
+ * from the message or live in the arena. INVALID_ARGUMENT: datatype, shape, raw bytes (wire_tensor.h); typed:
+ * none, the wrong field, two fields, FP16 and BF16, a number of elements that is not the shape's, a value
+ * that does not fit. RESOURCE_EXHAUSTED: memory. */
 MD_NODISCARD enum md_code md_oip_input_tensor(struct md_arena *arena,
                                               const Inference__ModelInferRequest__InferInputTensor *input,
                                               const ProtobufCBinaryData *raw, struct md_tensor *out_tensor,

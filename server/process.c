@@ -60,14 +60,15 @@ uint64_t md_process_raise_files(uint64_t wanted)
         return 0;
     if (limit.rlim_cur >= wanted)
         return limit.rlim_cur;
-    struct rlimit raised = { .rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max, .rlim_max = limit.rlim_max };
+    struct rlimit raised = { .rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max,
+                             .rlim_max = limit.rlim_max };
     return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
 }
 
 void md_process_tune_memory(void)
 {
-    /* Blocks up to 4 MiB come from the heap and are not given back for every message; larger ones (weights, big tensors)
-     * are mapped, so that an unload returns them. A failure leaves the defaults. */
+    /* Blocks up to 4 MiB come from the heap and are not given back for every message; larger ones (weights,
+     * big tensors) are mapped, so that an unload returns them. A failure leaves the defaults. */
     (void)mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
     (void)mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
     (void)mallopt(M_TOP_PAD, 1024 * 1024);

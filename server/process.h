@@ -11,18 +11,19 @@ struct md_log;
 /* When the process started, on md_clock_us(). */
 int64_t md_process_started_at_us(void);
 
-/* Blocks SIGTERM and SIGINT for this thread and those it makes, ignores SIGPIPE, and returns a descriptor that reads the
- * former (non-blocking). Called before any other thread exists. -1: no descriptor. */
+/* Blocks SIGTERM and SIGINT for this thread and those it makes, ignores SIGPIPE, and returns a descriptor
+ * that reads the former (non-blocking). Called before any other thread exists. -1: no descriptor. */
 int md_process_open_signals(void);
 
 /* Raises the limit of open files to at least `wanted` if the hard limit allows; returns the limit. */
 uint64_t md_process_raise_files(uint64_t wanted);
 
-/* Tells glibc's malloc to keep what a request needs: trimming and mapping large buffers again for each 1 MiB message
- * costs five times the message. */
+/* Tells glibc's malloc to keep what a request needs: trimming and mapping large buffers again for each 1 MiB
+ * message costs five times the message. */
 void md_process_tune_memory(void);
 
-/* Writes a number and a newline so that a reader sees all of it or no file. INTERNAL: the path and the reason. */
+/* Writes a number and a newline so that a reader sees all of it or no file. INTERNAL: the path and the
+ * reason. */
 MD_NODISCARD enum md_code md_process_write_number(const char *path, unsigned number, struct md_error *error);
 
 struct md_exit_timer {
@@ -30,8 +31,8 @@ struct md_exit_timer {
     const struct md_log *log;
 };
 
-/* From now on the process has this long to end by itself; then it logs that and exits with status 1. `timer` is borrowed
- * until the process ends. */
+/* From now on the process has this long to end by itself; then it logs that and exits with status 1. `timer`
+ * is borrowed until the process ends. */
 void md_process_exit_after(struct md_exit_timer *timer);
 
 #endif

@@ -39,8 +39,9 @@ static enum md_code add(struct md_restore *restore, const char *model, size_t mo
             return MD_OK;
     if (restore->count == restore->capacity) {
         size_t capacity = restore->capacity == 0 ? 16 : restore->capacity * 2;
-        struct md_lifecycle_request *grown = md_reallocate(restore->options.allocator, restore->list,
-                                                           restore->count * sizeof *grown, capacity * sizeof *grown);
+        struct md_lifecycle_request *grown =
+            md_reallocate(restore->options.allocator, restore->list, restore->count * sizeof *grown,
+                          capacity * sizeof *grown);
         if (grown == NULL)
             return md_fail_memory(error, "versions to load");
         restore->list = grown;
@@ -61,12 +62,14 @@ static enum md_code add_wanted(struct md_restore *restore, struct md_error *erro
     MD_TRY(md_registry_list_versions(restore->options.registry, NULL, &restore->arena, &rows, &count, error));
     for (size_t i = 0; i < count; i++)
         if (rows[i].desired)
-            MD_TRY(add(restore, rows[i].model, strlen(rows[i].model), rows[i].version, "modeld", "restore", error));
+            MD_TRY(add(restore, rows[i].model, strlen(rows[i].model), rows[i].version, "modeld", "restore",
+                       error));
     return MD_OK;
 }
 
 /* "name" or "name:version"; the highest version if none is named and the model exists. */
-static enum md_code add_item(struct md_restore *restore, const char *item, size_t size, struct md_error *error)
+static enum md_code add_item(struct md_restore *restore, const char *item, size_t size,
+                             struct md_error *error)
 {
     char *name = md_arena_copy_string(&restore->arena, item, size);
     uint64_t version = 0, highest;
@@ -84,8 +87,8 @@ static enum md_code add_item(struct md_restore *restore, const char *item, size_
     enum md_code code = md_model_name_check(name, error);
     if (code != MD_OK)
         return md_fail_prefix(error, code, "option \"load\", item \"%s\"", name);
-    if (version == 0 && md_repository_find_version(restore->options.repository, name, 0, &restore->arena, &highest,
-                                                   &path, NULL) == MD_OK)
+    if (version == 0 && md_repository_find_version(restore->options.repository, name, 0, &restore->arena,
+                                                   &highest, &path, NULL) == MD_OK)
         version = highest; /* else the load itself says why not */
     return add(restore, name, strlen(name), version, "option load", "load", error);
 }
@@ -149,9 +152,10 @@ static bool load_one(struct md_restore *restore, const struct md_lifecycle_reque
     md_arena_init(&arena, restore->options.allocator, 0);
     enum md_code code = md_model_manager_load(restore->options.manager, request, &arena, &version, &error);
     md_arena_cleanup(&arena);
-    /* When not even the failure could be written, the row says what it said before; the catalogue must not say
-     * LOADING for ever. ABORTED: somebody else loads it. */
-    if (code != MD_OK && code != MD_ABORTED && md_catalogue_find(catalogue, request->model, request->version, &state) &&
+    /* When not even the failure could be written, the row says what it said before; the catalogue must not
+     * say LOADING for ever. ABORTED: somebody else loads it. */
+    if (code != MD_OK && code != MD_ABORTED &&
+        md_catalogue_find(catalogue, request->model, request->version, &state) &&
         state.state == MD_VERSION_LOADING)
         md_catalogue_set(catalogue, request->model, request->version, MD_VERSION_FAILED, error.message);
     return code == MD_OK || code == MD_ABORTED;
@@ -183,7 +187,8 @@ enum md_code md_restore_start(struct md_restore *restore, struct md_error *error
         restore->options.on_done(restore->options.owner, 0, 0);
     for (size_t i = 0; i < wanted && i < restore->count; i++) {
         if (pthread_create(&restore->threads[i], NULL, work, restore) != 0)
-            return i > 0 ? MD_OK : md_fail(error, MD_RESOURCE_EXHAUSTED, "cannot start a thread that loads models");
+            return i > 0 ? MD_OK
+                         : md_fail(error, MD_RESOURCE_EXHAUSTED, "cannot start a thread that loads models");
         restore->thread_count++;
     }
     return MD_OK;

@@ -26,16 +26,16 @@ struct md_restore_options {
     const char *load; /* "name[:version],..." */
     bool load_all;    /* every version in the repository */
     size_t thread_count;
-    /* Called without locks on the thread that did the last load, or on the caller of md_restore_start if there is
-     * nothing to do. */
+    /* Called without locks on the thread that did the last load, or on the caller of md_restore_start if
+     * there is nothing to do. */
     void (*on_done)(void *owner, size_t loaded, size_t failed);
     void *owner;
 };
 
 /* Makes the list. OK: *out_restore is owned by the caller, who releases it with md_restore_destroy.
  * INVALID_ARGUMENT: `load` is malformed. Others: the registry's, the repository's (load_all). */
-MD_NODISCARD enum md_code md_restore_create(const struct md_restore_options *options, struct md_restore **out_restore,
-                                            struct md_error *error);
+MD_NODISCARD enum md_code md_restore_create(const struct md_restore_options *options,
+                                            struct md_restore **out_restore, struct md_error *error);
 /* RESOURCE_EXHAUSTED: no thread. */
 MD_NODISCARD enum md_code md_restore_start(struct md_restore *restore, struct md_error *error);
 /* Lets the loads under way finish, begins no other, joins. NULL is allowed. */

@@ -1,10 +1,10 @@
 /* rpc.h - what an RPC handler sees: no gRPC type, one arena, one request message, one response message.
  *
- * A handler runs on a worker thread: of the inference, the load, or else the control group (or, for MD_RPC_INLINE
- * rows, on the poller, where it must not block).
- * It reads rpc->request (already unpacked into rpc->arena), allocates its response in rpc->arena, sets
- * rpc->response and returns MD_OK; or it returns another code with the message in *error, which becomes the
- * RPC's status. Everything in the arena dies when the response has been sent. */
+ * A handler runs on a worker thread: of the inference, the load, or else the control group (or, for
+ * MD_RPC_INLINE rows, on the poller, where it must not block). It reads rpc->request (already unpacked into
+ * rpc->arena), allocates its response in rpc->arena, sets rpc->response and returns MD_OK; or it returns
+ * another code with the message in *error, which becomes the RPC's status. Everything in the arena dies when
+ * the response has been sent. */
 #ifndef MD_RPC_H
 #define MD_RPC_H
 
@@ -19,26 +19,27 @@
 struct md_services; /* what the handlers work with: model manager, registry, readiness; services.h */
 
 struct md_rpc {
-    struct md_arena arena;             /* of this request; cleaned up by the server */
-    const ProtobufCMessage *request;   /* of the row's request type */
-    ProtobufCMessage *response;        /* of the row's response type; set by the handler */
-    int64_t arrived_at_us;             /* md_clock_us() when the call came */
-    int64_t started_at_us;             /* when the handler was entered */
-    int64_t deadline_us;               /* on md_clock_us(); INT64_MAX: none */
-    atomic_bool cancelled;             /* relaxed: a hint to stop early */
-    const char *peer;                  /* "ipv4:127.0.0.1:40000" */
-    char request_id[33];               /* x-request-id if the client sent one, else made here */
-    const char *model;                 /* for the log; set by the handler when it knows; in the arena or static */
-    uint64_t version;                  /* as model; 0: not known */
+    struct md_arena arena;           /* of this request; cleaned up by the server */
+    const ProtobufCMessage *request; /* of the row's request type */
+    ProtobufCMessage *response;      /* of the row's response type; set by the handler */
+    int64_t arrived_at_us;           /* md_clock_us() when the call came */
+    int64_t started_at_us;           /* when the handler was entered */
+    int64_t deadline_us;             /* on md_clock_us(); INT64_MAX: none */
+    atomic_bool cancelled;           /* relaxed: a hint to stop early */
+    const char *peer;                /* "ipv4:127.0.0.1:40000" */
+    char request_id[33];             /* x-request-id if the client sent one, else made here */
+    const char *model; /* for the log; set by the handler when it knows; in the arena or static */
+    uint64_t version;  /* as model; 0: not known */
 };
 
-typedef enum md_code (*md_rpc_handler_fn)(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
+typedef enum md_code (*md_rpc_handler_fn)(struct md_services *services, struct md_rpc *rpc,
+                                          struct md_error *error);
 
 enum md_rpc_flags {
-    MD_RPC_INLINE = 1,      /* answers from memory: runs on the poller */
-    MD_RPC_INFERENCE = 2,   /* counts against the in-flight limits */
+    MD_RPC_INLINE = 1,         /* answers from memory: runs on the poller */
+    MD_RPC_INFERENCE = 2,      /* counts against the in-flight limits */
     MD_RPC_WHILE_DRAINING = 4, /* answered even when the server is draining (health, liveness) */
-    MD_RPC_LOAD = 8         /* may take seconds: runs on the load workers */
+    MD_RPC_LOAD = 8            /* may take seconds: runs on the load workers */
 };
 
 /* One row per unary method. The tables of all services are listed in method_tables.def; adding an RPC is a

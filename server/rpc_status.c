@@ -25,8 +25,8 @@ SAME(UNAVAILABLE);
 SAME(DATA_LOSS);
 SAME(UNAUTHENTICATED);
 
-/* Codes that are not listed do not change when the same request comes again. UNAVAILABLE has none either: clients
- * retry it elsewhere by themselves, and RetryInfo would hold them back. */
+/* Codes that are not listed do not change when the same request comes again. UNAVAILABLE has none either:
+ * clients retry it elsewhere by themselves, and RetryInfo would hold them back. */
 static const struct {
     enum md_code code;
     uint32_t retry_ms;
@@ -96,6 +96,7 @@ void md_rpc_status_clean(struct md_error *error)
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             text[i] = ' ';
-    for (size_t at = md_utf8_valid_prefix(text, size); at < size; at += md_utf8_valid_prefix(text + at, size - at))
+    for (size_t at = md_utf8_valid_prefix(text, size); at < size;
+         at += md_utf8_valid_prefix(text + at, size - at))
         text[at] = '?';
 }

@@ -1,7 +1,7 @@
 /* rpc_status.h - how a code and a message become the status of an RPC: the one table for every service.
  *
- * md codes have gRPC's numbers, so nothing is translated; what the table adds is whether trying again makes sense.
- * Threads: any. No memory is allocated. */
+ * md codes have gRPC's numbers, so nothing is translated; what the table adds is whether trying again makes
+ * sense. Threads: any. No memory is allocated. */
 #ifndef MD_RPC_STATUS_H
 #define MD_RPC_STATUS_H
 
@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Milliseconds after which the client may try again (google.rpc.RetryInfo); 0: the answer does not change by itself. */
+/* Milliseconds after which the client may try again (google.rpc.RetryInfo); 0: the answer does not change by
+ * itself. */
 uint32_t md_rpc_status_retry_ms(enum md_code code);
 
 /* Room that md_rpc_status_details needs at most. */
@@ -20,8 +21,8 @@ enum { MD_RPC_STATUS_DETAILS_SIZE = MD_ERROR_MESSAGE_SIZE + 128 };
 size_t md_rpc_status_details(enum md_code code, const char *message, uint32_t retry_ms,
                              unsigned char buffer[MD_RPC_STATUS_DETAILS_SIZE]);
 
-/* Makes a message fit for the wire, in place: what is not UTF-8 (a name may be cut in the middle of a character)
- * becomes '?', control characters become spaces. */
+/* Makes a message fit for the wire, in place: what is not UTF-8 (a name may be cut in the middle of a
+ * character) becomes '?', control characters become spaces. */
 void md_rpc_status_clean(struct md_error *error);
 
 #endif

@@ -22,8 +22,8 @@
 enum {
     CONTROL_THREADS = 2,
     LOAD_THREADS = 2,
-    METHOD_LIMIT = 64,    /* calls at a time of a method that is no inference */
-    INLINE_LIMIT = 256,   /* they are over before the next arrives */
+    METHOD_LIMIT = 64,  /* calls at a time of a method that is no inference */
+    INLINE_LIMIT = 256, /* they are over before the next arrives */
     GENERIC_SLOTS = 64,
     KEEPALIVE_MS = 60000, /* a peer that has died without a word is noticed */
     KEEPALIVE_TIMEOUT_MS = 20000,
@@ -53,7 +53,8 @@ static enum md_code create_core(struct md_server *server, struct md_error *error
     grpc_arg args[] = {
         integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)options->max_message_bytes),
         integer_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1),
-        integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1), /* identity: a small gzip may be a large message */
+        integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
+                    1), /* identity: a small gzip may be a large message */
         integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
         integer_arg(GRPC_ARG_KEEPALIVE_TIME_MS, KEEPALIVE_MS),
         integer_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, KEEPALIVE_TIMEOUT_MS),
@@ -77,13 +78,16 @@ static struct md_method make_method(struct md_server *server, const struct md_rp
 {
     bool is_inference = (row->flags & MD_RPC_INFERENCE) != 0, is_inline = (row->flags & MD_RPC_INLINE) != 0;
     return (struct md_method){ .row = row,
-                               .handle = grpc_server_register_method(server->core, row->path, NULL,
-                                                                     GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER, 0),
-                               .group = is_inline                            ? NULL
-                                        : is_inference                       ? server->inference
-                                        : (row->flags & MD_RPC_LOAD) != 0    ? server->loads
-                                                                             : server->control,
-                               .limit = is_inference ? server->options.max_inflight : is_inline ? INLINE_LIMIT : METHOD_LIMIT };
+                               .handle =
+                                   grpc_server_register_method(server->core, row->path, NULL,
+                                                               GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER, 0),
+                               .group = is_inline                         ? NULL
+                                        : is_inference                    ? server->inference
+                                        : (row->flags & MD_RPC_LOAD) != 0 ? server->loads
+                                                                          : server->control,
+                               .limit = is_inference ? server->options.max_inflight
+                                        : is_inline  ? INLINE_LIMIT
+                                                     : METHOD_LIMIT };
 }
 
 static enum md_code register_methods(struct md_server *server, struct md_error *error)
@@ -120,8 +124,10 @@ static enum md_code create_groups(struct md_server *server, struct md_error *err
     size_t queue_limit = METHOD_LIMIT * (size_t)16; /* the methods have their own limits */
     MD_TRY(md_worker_group_create(options->allocator, "inference", options->threads, options->max_inflight,
                                   &server->inference, error));
-    MD_TRY(md_worker_group_create(options->allocator, "control", CONTROL_THREADS, queue_limit, &server->control, error));
-    return md_worker_group_create(options->allocator, "load", LOAD_THREADS, queue_limit, &server->loads, error);
+    MD_TRY(md_worker_group_create(options->allocator, "control", CONTROL_THREADS, queue_limit,
+                                  &server->control, error));
+    return md_worker_group_create(options->allocator, "load", LOAD_THREADS, queue_limit, &server->loads,
+                                  error);
 }
 
 static enum md_code create_parts(struct md_server *server, struct md_error *error)
@@ -191,7 +197,8 @@ static void *run_poller(void *owner)
 {
     struct md_server *server = owner;
     for (;;) {
-        grpc_event event = grpc_completion_queue_next(server->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+        grpc_event event =
+            grpc_completion_queue_next(server->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return NULL;
         handle_event(&event);
@@ -279,13 +286,15 @@ size_t md_server_calls(const struct md_server *server)
     return atomic_load_explicit(&server->calls, memory_order_relaxed);
 }
 
-/* Until the core has given up every channel. Without pollers (creation failed half-way) this thread is one. */
+/* Until the core has given up every channel. Without pollers (creation failed half-way) this thread is one.
+ */
 static void wait_drained(struct md_server *server)
 {
     struct pollfd drained = { .fd = server->drained_fd, .events = POLLIN };
     while (poll(&drained, 1, server->poller_count > 0 ? -1 : 0) != 1)
         if (server->poller_count == 0) {
-            grpc_event event = grpc_completion_queue_next(server->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+            grpc_event event =
+                grpc_completion_queue_next(server->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
             handle_event(&event);
         }
 }
@@ -297,15 +306,16 @@ static void empty_queue(struct md_server *server)
     for (size_t i = 0; i < server->poller_count; i++)
         (void)pthread_join(server->pollers[i], NULL); /* fails only for a thread that is not ours */
     while (server->poller_count == 0) {
-        grpc_event event = grpc_completion_queue_next(server->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+        grpc_event event =
+            grpc_completion_queue_next(server->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             break;
         handle_event(&event);
     }
 }
 
-/* A call that was cancelled may still be with a worker when its channel is gone: workers end before the queue, the
- * queue before the server. */
+/* A call that was cancelled may still be with a worker when its channel is gone: workers end before the
+ * queue, the queue before the server. */
 static void destroy_core(struct md_server *server)
 {
     if (server->is_started) {

@@ -1,9 +1,11 @@
-/* server.h - the gRPC front end's life cycle. Only the files listed in README.md under "the gRPC side" know gRPC.
+/* server.h - the gRPC front end's life cycle. Only the files listed in README.md under "the gRPC side" know
+ * gRPC.
  *
- * Threads: the functions here are called by one thread (main); inside are the accept thread, the poller(s) and three
- * worker groups. See README.md for who does what.
+ * Threads: the functions here are called by one thread (main); inside are the accept thread, the poller(s)
+ * and three worker groups. See README.md for who does what.
  *
- *   create (bind, start) -> serve (pollers, accept) -> close -> drain -> [cancel] -> drained_fd readable -> destroy */
+ *   create (bind, start) -> serve (pollers, accept) -> close -> drain -> [cancel] -> drained_fd readable ->
+ * destroy */
 #ifndef MD_SERVER_H
 #define MD_SERVER_H
 
@@ -20,7 +22,7 @@ struct md_services;
 struct md_server_options {
     const struct md_allocator *allocator;
     const char *listen;
-    size_t threads;            /* of the inference group */
+    size_t threads; /* of the inference group */
     size_t max_inflight;
     size_t max_inflight_bytes;
     size_t max_message_bytes;
@@ -28,12 +30,13 @@ struct md_server_options {
     bool log_requests;
 };
 
-/* Binds the address and makes the threads; no connection is accepted yet. `services` is borrowed and must outlive it.
- * OK: *out_server is owned by the caller, who releases it with md_server_destroy.
+/* Binds the address and makes the threads; no connection is accepted yet. `services` is borrowed and must
+ * outlive it. OK: *out_server is owned by the caller, who releases it with md_server_destroy.
  * INVALID_ARGUMENT: the address is malformed. FAILED_PRECONDITION: it is in use, or may not be bound.
  * RESOURCE_EXHAUSTED: memory or threads. */
-MD_NODISCARD enum md_code md_server_create(const struct md_server_options *options, struct md_services *services,
-                                           struct md_server **out_server, struct md_error *error);
+MD_NODISCARD enum md_code md_server_create(const struct md_server_options *options,
+                                           struct md_services *services, struct md_server **out_server,
+                                           struct md_error *error);
 /* Drains at once (cancelling what runs) if that has not been done. NULL is allowed. */
 void md_server_destroy(struct md_server *server);
 
@@ -41,7 +44,7 @@ void md_server_destroy(struct md_server *server);
 MD_NODISCARD enum md_code md_server_serve(struct md_server *server, struct md_error *error);
 
 const char *md_server_address(const struct md_server *server); /* "127.0.0.1:8001" or "unix:/path" */
-uint16_t md_server_port(const struct md_server *server);        /* 0: a unix socket */
+uint16_t md_server_port(const struct md_server *server);       /* 0: a unix socket */
 
 /* The phase or a model's state has changed: health watchers are told. Any thread. */
 void md_server_status_changed(struct md_server *server);
@@ -50,9 +53,9 @@ void md_server_status_changed(struct md_server *server);
 void md_server_close(struct md_server *server);
 /* When the last call came, on md_clock_us(); 0: none has. */
 int64_t md_server_last_arrival_us(const struct md_server *server);
-/* Closes, ends streams, sends GOAWAY; calls under way go on. From here on the core itself kills calls that come on old
- * connections, with CANCELLED, which clients do not retry: so let them see UNAVAILABLE for a moment first (the phase must
- * be DRAINING), until none comes any more. */
+/* Closes, ends streams, sends GOAWAY; calls under way go on. From here on the core itself kills calls that
+ * come on old connections, with CANCELLED, which clients do not retry: so let them see UNAVAILABLE for a
+ * moment first (the phase must be DRAINING), until none comes any more. */
 void md_server_drain(struct md_server *server);
 /* After drain: cancels the calls that are still under way. */
 void md_server_cancel(struct md_server *server);

@@ -35,8 +35,8 @@ enum md_code md_modeld_list_events(struct md_services *services, struct md_rpc *
     if (request->limit > MAX_LIMIT)
         return md_fail(error, MD_INVALID_ARGUMENT, "limit is %u, the most is %d", request->limit, MAX_LIMIT);
     MD_TRY(md_registry_list_events(services->registry, *request->model == '\0' ? NULL : request->model,
-                                   request->limit == 0 ? DEFAULT_LIMIT : request->limit, &rpc->arena, &records, &count,
-                                   error));
+                                   request->limit == 0 ? DEFAULT_LIMIT : request->limit, &rpc->arena,
+                                   &records, &count, error));
     Modeld__V1__Event *events = md_arena_allocate_zeroed(&rpc->arena, count + 1, sizeof *events);
     response->events = md_arena_allocate_zeroed(&rpc->arena, count + 1, sizeof *response->events);
     if (events == NULL || response->events == NULL)

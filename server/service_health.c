@@ -1,4 +1,5 @@
-/* service_health.c - grpc.health.v1.Health: Check and its table. Watch is a stream: health_watch.c. See also health.h. */
+/* service_health.c - grpc.health.v1.Health: Check and its table. Watch is a stream: health_watch.c. See also
+ * health.h. */
 #include "health.h"
 
 #include "model_catalogue.h"
@@ -23,8 +24,9 @@ static enum md_health model_health(const struct md_services *services, const cha
         return MD_HEALTH_SERVICE_UNKNOWN;
     if (!md_catalogue_find(services->catalogue, model, version, &state))
         return MD_HEALTH_SERVICE_UNKNOWN;
-    return state.state == MD_VERSION_READY && md_services_phase(services) != MD_PHASE_DRAINING ? MD_HEALTH_SERVING
-                                                                                               : MD_HEALTH_NOT_SERVING;
+    return state.state == MD_VERSION_READY && md_services_phase(services) != MD_PHASE_DRAINING
+               ? MD_HEALTH_SERVING
+               : MD_HEALTH_NOT_SERVING;
 }
 
 enum md_health md_health_of(const struct md_services *services, const char *name)
@@ -36,7 +38,8 @@ enum md_health md_health_of(const struct md_services *services, const char *name
 
 static enum md_code check(struct md_services *services, struct md_rpc *rpc, struct md_error *error)
 {
-    const Grpc__Health__V1__HealthCheckRequest *request = (const Grpc__Health__V1__HealthCheckRequest *)rpc->request;
+    const Grpc__Health__V1__HealthCheckRequest *request =
+        (const Grpc__Health__V1__HealthCheckRequest *)rpc->request;
     Grpc__Health__V1__HealthCheckResponse *response = md_arena_allocate(&rpc->arena, sizeof *response);
     if (response == NULL)
         return md_fail_memory(error, "answer");

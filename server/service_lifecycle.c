@@ -15,13 +15,15 @@ static const int64_t unload_limit_us = 60 * 1000000; /* without a deadline of th
 
 /* The audit trail names somebody: who the client says it is, else where it comes from. */
 static enum md_code make_request(struct md_rpc *rpc, const char *model, uint64_t version, const char *actor,
-                                 const char *action, struct md_lifecycle_request *out_request, struct md_error *error)
+                                 const char *action, struct md_lifecycle_request *out_request,
+                                 struct md_error *error)
 {
     size_t size = strlen(actor);
     if (size > ACTOR_LIMIT)
         return md_fail(error, MD_INVALID_ARGUMENT, "actor has %zu bytes, limit is %d", size, ACTOR_LIMIT);
     if (version > INT64_MAX)
-        return md_fail(error, MD_INVALID_ARGUMENT, "version %" PRIu64 " is above the limit %" PRId64, version, INT64_MAX);
+        return md_fail(error, MD_INVALID_ARGUMENT, "version %" PRIu64 " is above the limit %" PRId64, version,
+                       INT64_MAX);
     rpc->model = model;
     rpc->version = version;
     *out_request = (struct md_lifecycle_request){
@@ -64,7 +66,8 @@ enum md_code md_modeld_unload_model(struct md_services *services, struct md_rpc 
     int64_t deadline_us = md_clock_us() + unload_limit_us;
     if (deadline_us > rpc->deadline_us)
         deadline_us = rpc->deadline_us;
-    MD_TRY(md_model_manager_unload(services->manager, &request, deadline_us, &rpc->arena, &versions, &count, error));
+    MD_TRY(md_model_manager_unload(services->manager, &request, deadline_us, &rpc->arena, &versions, &count,
+                                   error));
     response->versions = md_arena_allocate_zeroed(&rpc->arena, count + 1, sizeof *response->versions);
     if (response->versions == NULL)
         return md_fail_memory(error, "answer");

@@ -6,8 +6,10 @@
 #include <modeld/v1/modeld.pb-c.h>
 
 #define ROW(name, request, response, handler, flags)                                                         \
-    { "/modeld.v1.ModelService/" name, &modeld__v1__##request##__descriptor, &modeld__v1__##response##__descriptor, \
-      handler, flags }
+    {                                                                                                        \
+        "/modeld.v1.ModelService/" name, &modeld__v1__##request##__descriptor,                               \
+            &modeld__v1__##response##__descriptor, handler, flags                                            \
+    }
 
 const struct md_rpc_method md_methods_modeld[] = {
     ROW("Predict", predict_request, predict_response, md_modeld_predict, MD_RPC_INFERENCE),

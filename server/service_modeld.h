@@ -1,4 +1,5 @@
-/* service_modeld.h - the handlers of modeld.v1.ModelService, whose table is in service_modeld.c. See md_rpc_handler_fn. */
+/* service_modeld.h - the handlers of modeld.v1.ModelService, whose table is in service_modeld.c. See
+ * md_rpc_handler_fn. */
 #ifndef MD_SERVICE_MODELD_H
 #define MD_SERVICE_MODELD_H
 

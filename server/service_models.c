@@ -3,8 +3,10 @@
 
 #include "inference.h"
 #include "model_catalogue.h"
+#include "graph.h"
 #include "model_view.h"
 #include "pool.h"
+#include "report.h"
 #include "services.h"
 #include "session.h"
 #include "task.h"
@@ -19,7 +21,8 @@ enum md_code md_modeld_list_models(struct md_services *services, struct md_rpc *
     if (response == NULL)
         return md_fail_memory(error, "answer");
     modeld__v1__list_models_response__init(response);
-    MD_TRY(md_model_view_list(services, &rpc->arena, NULL, 0, &response->versions, &response->n_versions, error));
+    MD_TRY(md_model_view_list(services, &rpc->arena, NULL, 0, &response->versions, &response->n_versions,
+                              error));
     rpc->response = &response->base;
     return MD_OK;
 }
@@ -39,31 +42,49 @@ static Modeld__V1__ConfigurationEntry *make_entry(struct md_arena *arena, const 
     return entry->key == NULL || entry->value == NULL || entry->source == NULL ? NULL : entry;
 }
 
-enum { SESSION_FACTS = 4 };
+enum { SESSION_FACTS = 10 };
 
-/* What holds for every loaded version; then what its task has read from its files. */
+/* What holds for every loaded version, read off its model as the passes left it. */
+static enum md_code fill_facts(struct md_arena *arena, const struct md_loaded_version *loaded,
+                               Modeld__V1__ConfigurationEntry **out, struct md_error *error)
+{
+    const struct md_session *session = md_loaded_version_session(loaded);
+    const struct md_model *model = md_session_model(session);
+    struct md_model_report report;
+    MD_TRY(md_model_report(arena, model, &report, error));
+    const struct {
+        const char *key, *value, *source;
+    } facts[SESSION_FACTS] = {
+        { "format", "onnx", "model.onnx" },
+        { "producer", model->producer, "model.onnx" },
+        { "opset", md_model_report_opsets(arena, model), "model.onnx" },
+        { "inputs", md_arena_printf(arena, "%zu", md_session_input_count(session)), "model.onnx" },
+        { "outputs", md_arena_printf(arena, "%zu", md_session_output_count(session)), "model.onnx" },
+        { "parameters", md_arena_printf(arena, "%zu", report.parameter_count), "model.onnx" },
+        { "parameter_bytes", md_arena_printf(arena, "%zu", report.parameter_bytes), "model.onnx" },
+        { "nodes", md_arena_printf(arena, "%zu", report.node_count), "as loaded" },
+        { "operators", md_model_report_operators(arena, &report), "as loaded" },
+        { "memory_bytes", md_arena_printf(arena, "%zu", md_loaded_version_memory_bytes(loaded)), "measured" },
+    };
+    for (size_t i = 0; i < SESSION_FACTS; i++)
+        out[i] = make_entry(arena, facts[i].key, facts[i].value, facts[i].source);
+    return MD_OK;
+}
+
+/* The facts; then what the version's task has read from its files. */
 static enum md_code fill_entries(struct md_arena *arena, const struct md_loaded_version *loaded,
                                  Modeld__V1__EffectiveConfiguration *out, struct md_error *error)
 {
-    const struct md_session *session = md_loaded_version_session(loaded);
     const struct md_task *task = md_loaded_version_task(loaded);
     const struct md_configuration_entry *entries = NULL;
     size_t count = task == NULL ? 0 : md_task_configuration(task, &entries);
     out->entries = md_arena_allocate_zeroed(arena, SESSION_FACTS + count, sizeof *out->entries);
     if (out->entries == NULL)
         return md_fail_memory(error, "configuration");
-    const char *inputs = md_arena_printf(arena, "%zu", md_session_input_count(session));
-    const char *outputs = md_arena_printf(arena, "%zu", md_session_output_count(session));
-    const char *memory = md_arena_printf(arena, "%zu", md_loaded_version_memory_bytes(loaded));
-    Modeld__V1__ConfigurationEntry *facts[SESSION_FACTS] = {
-        make_entry(arena, "format", "onnx", "model.onnx"),
-        make_entry(arena, "inputs", inputs, "model.onnx"),
-        make_entry(arena, "outputs", outputs, "model.onnx"),
-        make_entry(arena, "memory_bytes", memory, "measured"),
-    };
-    memcpy(out->entries, facts, sizeof facts);
+    MD_TRY(fill_facts(arena, loaded, out->entries, error));
     for (size_t i = 0; i < count; i++)
-        out->entries[SESSION_FACTS + i] = make_entry(arena, entries[i].key, entries[i].value, entries[i].source);
+        out->entries[SESSION_FACTS + i] =
+            make_entry(arena, entries[i].key, entries[i].value, entries[i].source);
     out->n_entries = SESSION_FACTS + count;
     for (size_t i = 0; i < out->n_entries; i++)
         if (out->entries[i] == NULL)
@@ -72,8 +93,8 @@ static enum md_code fill_entries(struct md_arena *arena, const struct md_loaded_
 }
 
 static enum md_code configuration_of(struct md_services *services, struct md_arena *arena,
-                                     const Modeld__V1__ModelVersion *view, Modeld__V1__EffectiveConfiguration **out,
-                                     struct md_error *error)
+                                     const Modeld__V1__ModelVersion *view,
+                                     Modeld__V1__EffectiveConfiguration **out, struct md_error *error)
 {
     struct md_loaded_version *loaded;
     Modeld__V1__EffectiveConfiguration *configuration = md_arena_allocate(arena, sizeof *configuration);
@@ -102,7 +123,8 @@ enum md_code md_modeld_get_model(struct md_services *services, struct md_rpc *rp
     MD_TRY(md_model_lookup(services, rpc, request->model, version, NULL, error));
     MD_TRY(md_model_view_list(services, arena, request->model, request->version, &response->versions,
                               &response->n_versions, error));
-    response->configurations = md_arena_allocate_zeroed(arena, response->n_versions + 1, sizeof *response->configurations);
+    response->configurations =
+        md_arena_allocate_zeroed(arena, response->n_versions + 1, sizeof *response->configurations);
     if (response->configurations == NULL)
         return md_fail_memory(error, "answer");
     for (size_t i = 0; i < response->n_versions; i++)

@@ -70,7 +70,8 @@ static enum md_code server_metadata(struct md_services *services, struct md_rpc 
 /* ---- metadata of a model ---- */
 
 static enum md_code describe(struct md_arena *arena, const char *name, const char *datatype,
-                             const struct md_shape *shape, tensor_metadata **out_metadata, struct md_error *error)
+                             const struct md_shape *shape, tensor_metadata **out_metadata,
+                             struct md_error *error)
 {
     tensor_metadata *metadata = md_arena_allocate(arena, sizeof *metadata);
     if (metadata == NULL)
@@ -91,12 +92,13 @@ static enum md_code describe_signature(struct md_arena *arena, const struct md_s
                                        tensor_metadata **out_metadata, struct md_error *error)
 {
     static const struct md_shape no_shape = { 0 };
-    return describe(arena, signature->name, signature->is_tensor ? md_datatype_name(signature->datatype) : "SEQUENCE",
-                    signature->is_tensor && signature->has_shape ? &signature->shape : &no_shape, out_metadata, error);
+    return describe(
+        arena, signature->name, signature->is_tensor ? md_datatype_name(signature->datatype) : "SEQUENCE",
+        signature->is_tensor && signature->has_shape ? &signature->shape : &no_shape, out_metadata, error);
 }
 
-/* The graph's tensors: generic clients send every input that is listed and expect every output. What a text task takes
- * and gives besides (service_oip.h) is another way to ask, so it is not listed among them. */
+/* The graph's tensors: generic clients send every input that is listed and expect every output. What a text
+ * task takes and gives besides (service_oip.h) is another way to ask, so it is not listed among them. */
 static enum md_code describe_model(struct md_arena *arena, const struct md_loaded_version *loaded,
                                    Inference__ModelMetadataResponse *response, struct md_error *error)
 {
@@ -145,9 +147,11 @@ static enum md_code model_metadata(struct md_services *services, struct md_rpc *
         return md_fail_memory(error, "answer");
     inference__model_metadata_response__init(response);
     MD_TRY(md_model_lookup(services, rpc, request->name, request->version, &state, error));
-    if (md_pool_pin(services->pool, request->name, *request->version == '\0' ? 0 : state.version, &loaded, NULL) != MD_OK)
-        return md_fail(error, MD_UNAVAILABLE, "model \"%.128s\" version %" PRIu64 " is %s%s%s", request->name, state.version,
-                       md_version_state_name(state.state), *state.reason == '\0' ? "" : ": ", state.reason);
+    if (md_pool_pin(services->pool, request->name, *request->version == '\0' ? 0 : state.version, &loaded,
+                    NULL) != MD_OK)
+        return md_fail(error, MD_UNAVAILABLE, "model \"%.128s\" version %" PRIu64 " is %s%s%s", request->name,
+                       state.version, md_version_state_name(state.state), *state.reason == '\0' ? "" : ": ",
+                       state.reason);
     enum md_code code = describe_model(arena, loaded, response, error);
     md_loaded_version_unpin(loaded);
     if (code != MD_OK)
@@ -162,8 +166,10 @@ static enum md_code model_metadata(struct md_services *services, struct md_rpc *
 }
 
 #define ROW(name, message, handler, flags)                                                                   \
-    { "/inference.GRPCInferenceService/" name, &inference__##message##_request__descriptor,                  \
-      &inference__##message##_response__descriptor, handler, flags }
+    {                                                                                                        \
+        "/inference.GRPCInferenceService/" name, &inference__##message##_request__descriptor,                \
+            &inference__##message##_response__descriptor, handler, flags                                     \
+    }
 
 const struct md_rpc_method md_methods_oip[] = {
     ROW("ServerLive", server_live, server_live, MD_RPC_INLINE | MD_RPC_WHILE_DRAINING),

@@ -1,5 +1,5 @@
-/* service_oip.h - the handlers of inference.GRPCInferenceService that have a file of their own; the table is in
- * service_oip.c. See md_rpc_handler_fn. */
+/* service_oip.h - the handlers of inference.GRPCInferenceService that have a file of their own; the table is
+ * in service_oip.c. See md_rpc_handler_fn. */
 #ifndef MD_SERVICE_OIP_H
 #define MD_SERVICE_OIP_H
 
@@ -8,8 +8,8 @@
 /* oip_infer.c */
 enum md_code md_oip_model_infer(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
 
-/* What a model with a text task takes and gives besides its tensors, so that a stock client needs no tokenizer:
- * a BYTES input of n texts, a BYTES and an FP32 output of n best classes. */
+/* What a model with a text task takes and gives besides its tensors, so that a stock client needs no
+ * tokenizer: a BYTES input of n texts, a BYTES and an FP32 output of n best classes. */
 #define MD_OIP_TEXT_INPUT   "text"
 #define MD_OIP_LABEL_OUTPUT "label"
 #define MD_OIP_SCORE_OUTPUT "score"

@@ -16,8 +16,8 @@ typedef Modeld__V1__PredictResponse response_message;
 
 /* ---- texts ---- */
 
-static enum md_code make_spans(struct md_arena *arena, char *const *texts, size_t count, struct md_span **out_spans,
-                               struct md_error *error)
+static enum md_code make_spans(struct md_arena *arena, char *const *texts, size_t count,
+                               struct md_span **out_spans, struct md_error *error)
 {
     struct md_span *spans = md_arena_allocate_zeroed(arena, count + 1, sizeof *spans);
     if (spans == NULL)
@@ -39,7 +39,8 @@ static enum md_code fill_classification(struct md_arena *arena, const struct md_
     for (size_t i = 0; i < count; i++) {
         const char *label = answer->classes[i].label;
         modeld__v1__class_score__init(&scores[i]);
-        /* A copy: the label belongs to the version, which is not pinned any more when the answer is packed. */
+        /* A copy: the label belongs to the version, which is not pinned any more when the answer is packed.
+         */
         scores[i].label = md_arena_copy_string(arena, label, strlen(label));
         scores[i].score = answer->classes[i].score;
         scores[i].index = answer->classes[i].index;
@@ -69,7 +70,8 @@ static enum md_code predict_texts(struct md_inference *inference, const request_
     MD_TRY(md_inference_texts(inference, texts, pairs, request->n_texts, &options, &result, error));
 
     Modeld__V1__Classification *items = md_arena_allocate_zeroed(arena, result.count + 1, sizeof *items);
-    response->classifications = md_arena_allocate_zeroed(arena, result.count + 1, sizeof *response->classifications);
+    response->classifications =
+        md_arena_allocate_zeroed(arena, result.count + 1, sizeof *response->classifications);
     if (items == NULL || response->classifications == NULL)
         return md_fail_memory(error, "answer");
     for (size_t i = 0; i < result.count; i++) {
@@ -85,7 +87,8 @@ static enum md_code predict_texts(struct md_inference *inference, const request_
 
 /* ---- tensors ---- */
 
-static enum md_code set_input(struct md_inference *inference, const Modeld__V1__Tensor *input, struct md_error *error)
+static enum md_code set_input(struct md_inference *inference, const Modeld__V1__Tensor *input,
+                              struct md_error *error)
 {
     enum md_datatype datatype = MD_DATATYPE_NONE;
     struct md_shape shape;
@@ -94,8 +97,8 @@ static enum md_code set_input(struct md_inference *inference, const Modeld__V1__
     if (code == MD_OK)
         code = md_wire_shape(datatype, input->shape, input->n_shape, &shape, error);
     if (code == MD_OK)
-        code = md_wire_tensor_from_raw(&inference->rpc->arena, datatype, &shape, input->contents.data, input->contents.len,
-                                       &tensor, error);
+        code = md_wire_tensor_from_raw(&inference->rpc->arena, datatype, &shape, input->contents.data,
+                                       input->contents.len, &tensor, error);
     if (code != MD_OK)
         return md_inference_fail_tensor(inference, code, "input", input->name, error);
     return md_inference_set_input(inference, input->name, &tensor, error);
@@ -111,7 +114,8 @@ static enum md_code fill_output(struct md_inference *inference, size_t index, Mo
     if (code != MD_OK)
         return md_inference_fail_tensor(inference, code, "output", name, error);
     out->name = md_arena_copy_string(arena, name, strlen(name));
-    out->datatype = md_arena_copy_string(arena, md_datatype_name(tensor->datatype), strlen(md_datatype_name(tensor->datatype)));
+    out->datatype = md_arena_copy_string(arena, md_datatype_name(tensor->datatype),
+                                         strlen(md_datatype_name(tensor->datatype)));
     out->shape = md_arena_allocate(arena, sizeof tensor->shape.dims);
     if (out->name == NULL || out->datatype == NULL || out->shape == NULL)
         return md_fail_memory(error, "answer");
@@ -125,8 +129,8 @@ static enum md_code predict_tensors(struct md_inference *inference, const reques
 {
     struct md_arena *arena = &inference->rpc->arena;
     size_t *chosen, count;
-    MD_TRY(md_inference_choose_outputs(inference, (const char *const *)request->output_names, request->n_output_names,
-                                       &chosen, &count, error));
+    MD_TRY(md_inference_choose_outputs(inference, (const char *const *)request->output_names,
+                                       request->n_output_names, &chosen, &count, error));
     for (size_t i = 0; i < request->n_inputs; i++)
         MD_TRY(set_input(inference, request->inputs[i], error));
     MD_TRY(md_inference_execute(inference, error));
@@ -148,11 +152,12 @@ static enum md_code predict_tensors(struct md_inference *inference, const reques
 static enum md_code check_request(const request_message *request, struct md_error *error)
 {
     if (request->n_texts > 0 && request->n_inputs > 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "the request has %zu texts and %zu inputs; send one or the other",
-                       request->n_texts, request->n_inputs);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "the request has %zu texts and %zu inputs; send one or the other", request->n_texts,
+                       request->n_inputs);
     if (request->n_pairs > 0 && request->n_pairs != request->n_texts)
-        return md_fail(error, MD_INVALID_ARGUMENT, "the request has %zu pairs for %zu texts", request->n_pairs,
-                       request->n_texts);
+        return md_fail(error, MD_INVALID_ARGUMENT, "the request has %zu pairs for %zu texts",
+                       request->n_pairs, request->n_texts);
     if (request->n_texts > 0 && request->n_output_names > 0)
         return md_fail(error, MD_INVALID_ARGUMENT, "output_names goes with inputs; the request has %zu texts",
                        request->n_texts);
@@ -163,7 +168,8 @@ static enum md_code check_request(const request_message *request, struct md_erro
 }
 
 static enum md_code predict(struct md_inference *inference, struct md_services *services, struct md_rpc *rpc,
-                            const request_message *request, response_message *response, struct md_error *error)
+                            const request_message *request, response_message *response,
+                            struct md_error *error)
 {
     MD_TRY(md_inference_begin(inference, services, rpc, request->model, request->version, error));
     if (request->n_texts == 0 && (request->n_inputs > 0 || inference->task == NULL))

@@ -1,5 +1,5 @@
-/* services.h - what the handlers of every service work with. Made by main, borrowed by all, immutable but for the
- * phase. Adding a service is a file that ends in its table, and a line in method_tables.def. */
+/* services.h - what the handlers of every service work with. Made by main, borrowed by all, immutable but for
+ * the phase. Adding a service is a file that ends in its table, and a line in method_tables.def. */
 #ifndef MD_SERVICES_H
 #define MD_SERVICES_H
 

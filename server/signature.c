@@ -22,16 +22,16 @@ static wire_signature **make_list(struct md_arena *arena, size_t count)
     return list;
 }
 
-static enum md_code set_names(wire_signature *item, struct md_arena *arena, const char *name, const char *datatype,
-                              struct md_error *error)
+static enum md_code set_names(wire_signature *item, struct md_arena *arena, const char *name,
+                              const char *datatype, struct md_error *error)
 {
     item->name = md_arena_copy_string(arena, name, strlen(name));
     item->datatype = md_arena_copy_string(arena, datatype, strlen(datatype));
     return item->name == NULL || item->datatype == NULL ? md_fail_memory(error, "signature") : MD_OK;
 }
 
-static enum md_code describe(const struct md_signature *signature, struct md_arena *arena, wire_signature *item,
-                             struct md_error *error)
+static enum md_code describe(const struct md_signature *signature, struct md_arena *arena,
+                             wire_signature *item, struct md_error *error)
 {
     MD_TRY(set_names(item, arena, signature->name,
                      signature->is_tensor ? md_datatype_name(signature->datatype) : "SEQUENCE", error));
@@ -71,8 +71,10 @@ static json_t *list_to_json(wire_signature *const *list, size_t count)
     for (size_t i = 0; i < count; i++) {
         json_t *shape = json_array();
         for (size_t axis = 0; axis < list[i]->n_shape; axis++)
-            (void)json_array_append_new(shape, json_integer(list[i]->shape[axis])); /* no memory: caught by dumps */
-        json_t *item = json_pack("{s:s, s:s, s:o}", "name", list[i]->name, "datatype", list[i]->datatype, "shape", shape);
+            (void)json_array_append_new(shape,
+                                        json_integer(list[i]->shape[axis])); /* no memory: caught by dumps */
+        json_t *item = json_pack("{s:s, s:s, s:o}", "name", list[i]->name, "datatype", list[i]->datatype,
+                                 "shape", shape);
         if (item == NULL || json_array_append_new(array, item) != 0) {
             json_decref(array);
             return NULL;
@@ -88,7 +90,8 @@ const char *md_signature_to_json(const Modeld__V1__ModelVersion *version, struct
     json_t *root = inputs == NULL || outputs == NULL ? NULL : json_object();
     char *text = NULL;
     const char *copy = NULL;
-    if (root != NULL && json_object_set(root, "inputs", inputs) == 0 && json_object_set(root, "outputs", outputs) == 0)
+    if (root != NULL && json_object_set(root, "inputs", inputs) == 0 &&
+        json_object_set(root, "outputs", outputs) == 0)
         text = json_dumps(root, JSON_COMPACT);
     if (text != NULL)
         copy = md_arena_copy_string(arena, text, strlen(text));
@@ -101,7 +104,8 @@ const char *md_signature_to_json(const Modeld__V1__ModelVersion *version, struct
     return copy;
 }
 
-static enum md_code item_from_json(json_t *json, struct md_arena *arena, wire_signature *item, struct md_error *error)
+static enum md_code item_from_json(json_t *json, struct md_arena *arena, wire_signature *item,
+                                   struct md_error *error)
 {
     const char *name = json_string_value(json_object_get(json, "name"));
     const char *datatype = json_string_value(json_object_get(json, "datatype"));
@@ -133,15 +137,16 @@ static enum md_code list_from_json(json_t *array, struct md_arena *arena, wire_s
     return MD_OK;
 }
 
-enum md_code md_signature_from_json(const char *json, struct md_arena *arena, Modeld__V1__ModelVersion *out_version,
-                                    struct md_error *error)
+enum md_code md_signature_from_json(const char *json, struct md_arena *arena,
+                                    Modeld__V1__ModelVersion *out_version, struct md_error *error)
 {
     if (*json == '\0')
         return MD_OK;
     json_error_t problem;
     json_t *root = json_loads(json, 0, &problem);
     if (root == NULL)
-        return md_fail(error, MD_INTERNAL, "signature in the registry: %s at byte %d", problem.text, problem.position);
+        return md_fail(error, MD_INTERNAL, "signature in the registry: %s at byte %d", problem.text,
+                       problem.position);
     enum md_code code = list_from_json(json_object_get(root, "inputs"), arena, &out_version->inputs,
                                        &out_version->n_inputs, error);
     if (code == MD_OK)

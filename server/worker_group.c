@@ -27,7 +27,8 @@ static struct md_job *take(struct md_worker_group *group)
 {
     md_mutex_lock(&group->synced.lock);
     while (group->synced.head == NULL && !group->synced.stopping)
-        (void)md_condition_wait(&group->synced.not_empty, &group->synced.lock, INT64_MAX); /* has no deadline */
+        (void)md_condition_wait(&group->synced.not_empty, &group->synced.lock,
+                                INT64_MAX); /* has no deadline */
     struct md_job *job = group->synced.head;
     if (job != NULL) {
         group->synced.head = job->next;
@@ -69,15 +70,16 @@ static enum md_code start_thread(struct md_worker_group *group, struct md_error 
         return md_fail(error, MD_RESOURCE_EXHAUSTED, "cannot start %s thread %zu", group->name,
                        group->thread_count + 1);
     char name[16];
-    (void)snprintf(name, sizeof name, "%.10s-%zu", group->name, group->thread_count % 1000); /* cut: a name only */
-    (void)pthread_setname_np(*thread, name);                                                  /* as above */
+    (void)snprintf(name, sizeof name, "%.10s-%zu", group->name,
+                   group->thread_count % 1000); /* cut: a name only */
+    (void)pthread_setname_np(*thread, name);    /* as above */
     group->thread_count++;
     return MD_OK;
 }
 
-enum md_code md_worker_group_create(const struct md_allocator *allocator, const char *name, size_t thread_count,
-                                    size_t queue_limit, struct md_worker_group **out_group,
-                                    struct md_error *error)
+enum md_code md_worker_group_create(const struct md_allocator *allocator, const char *name,
+                                    size_t thread_count, size_t queue_limit,
+                                    struct md_worker_group **out_group, struct md_error *error)
 {
     struct md_worker_group *group =
         md_allocate_zeroed(allocator, 1, sizeof *group + thread_count * sizeof group->threads[0]);

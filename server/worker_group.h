@@ -1,7 +1,7 @@
 /* worker_group.h - some threads that take jobs from one bounded queue, in order.
  *
- * Three groups exist: inference, control (registry reads) and loads, so that a slow load delays no prediction.
- * Threads: push from any thread; jobs run on the group's threads, without locks. */
+ * Three groups exist: inference, control (registry reads) and loads, so that a slow load delays no
+ * prediction. Threads: push from any thread; jobs run on the group's threads, without locks. */
 #ifndef MD_WORKER_GROUP_H
 #define MD_WORKER_GROUP_H
 
@@ -21,8 +21,8 @@ struct md_job {
 };
 
 /* name: of the threads, for top and gdb; at most 12 characters; borrowed.
- * OK: *out_group is owned by the caller, who releases it with md_worker_group_destroy. RESOURCE_EXHAUSTED: memory or
- * threads. */
+ * OK: *out_group is owned by the caller, who releases it with md_worker_group_destroy. RESOURCE_EXHAUSTED:
+ * memory or threads. */
 MD_NODISCARD enum md_code md_worker_group_create(const struct md_allocator *allocator, const char *name,
                                                  size_t thread_count, size_t queue_limit,
                                                  struct md_worker_group **out_group, struct md_error *error);

@@ -46,6 +46,7 @@ extern const struct md_ctl_option md_ctl_global_options[];
 
 extern const struct md_ctl_command md_ctl_command_events;
 extern const struct md_ctl_command md_ctl_command_health;
+extern const struct md_ctl_command md_ctl_command_inspect;
 extern const struct md_ctl_command md_ctl_command_load;
 extern const struct md_ctl_command md_ctl_command_models;
 extern const struct md_ctl_command md_ctl_command_predict;

@@ -73,3 +73,26 @@ enum md_code md_model_report(struct md_arena *arena, const struct md_model *mode
     *out_report = report;
     return MD_OK;
 }
+
+const char *md_model_report_operators(struct md_arena *arena, const struct md_model_report *report)
+{
+    const char *text = "";
+    for (size_t i = 0; i < report->operator_count && text != NULL; i++) {
+        const struct md_operator_use *use = &report->operators[i];
+        bool plain = strcmp(use->domain, "ai.onnx") == 0;
+        text = md_arena_printf(arena, "%s%s%s%s%s %zu", text, i == 0 ? "" : ", ", plain ? "" : use->domain,
+                               plain ? "" : ".", use->op_type, use->count);
+    }
+    return text;
+}
+
+const char *md_model_report_opsets(struct md_arena *arena, const struct md_model *model)
+{
+    const char *text = "";
+    for (size_t i = 0; i < model->opset_count && text != NULL; i++) {
+        const struct md_opset *opset = &model->opsets[i];
+        text = md_arena_printf(arena, "%s%s%s%s%lld", text, i == 0 ? "" : ", ", opset->domain,
+                               opset->domain[0] == '\0' ? "" : " ", (long long)opset->version);
+    }
+    return text;
+}

@@ -37,4 +37,9 @@ struct md_model_report {
 MD_NODISCARD enum md_code md_model_report(struct md_arena *arena, const struct md_model *model,
                                           struct md_model_report *out_report, struct md_error *error);
 
+/* "Add 21, Gather 20, com.microsoft.Gelu 2" in the arena; NULL: no memory. */
+const char *md_model_report_operators(struct md_arena *arena, const struct md_model_report *report);
+/* "17, com.microsoft 1": what the model imports. NULL: no memory. */
+const char *md_model_report_opsets(struct md_arena *arena, const struct md_model *model);
+
 #endif

@@ -251,7 +251,8 @@ static bool may_compose(uint32_t second)
 {
     if (second < 0x300)
         return false;
-    return (second >= 0x1161 && second <= 0x11C2) || in_categories(second, MARKS);
+    return (second >= 0x1161 && second <= 0x1175) || (second >= 0x11A8 && second <= 0x11C2) ||
+           in_categories(second, MARKS);
 }
 
 uint32_t md_compose(uint32_t first, uint32_t second)

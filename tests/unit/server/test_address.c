@@ -41,8 +41,18 @@ static void test_a_port_in_use_is_named(void **state)
 static void test_malformed_addresses_are_named(void **state)
 {
     (void)state;
-    static const char *const addresses[] = { "", "8001", "localhost", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536",
-                                             "127.0.0.1:-1", ":8001", "::1:8001", "[]:1", "no.such.host.invalid:1", "unix:" };
+    static const char *const addresses[] = { "",
+                                             "8001",
+                                             "localhost",
+                                             "127.0.0.1:",
+                                             "127.0.0.1:x",
+                                             "127.0.0.1:65536",
+                                             "127.0.0.1:-1",
+                                             ":8001",
+                                             "::1:8001",
+                                             "[]:1",
+                                             "no.such.host.invalid:1",
+                                             "unix:" };
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
         struct md_bound_socket bound;
         struct md_error error;

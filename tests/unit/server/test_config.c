@@ -15,8 +15,8 @@
 enum { WORDS = 16 };
 
 /* Loads from flags and environment, each up to a NULL. argv[0] is added. */
-static enum md_code load(struct md_config *config, const struct md_allocator *allocator, const char *const *flags,
-                         const char *const *environment, struct md_error *error)
+static enum md_code load(struct md_config *config, const struct md_allocator *allocator,
+                         const char *const *flags, const char *const *environment, struct md_error *error)
 {
     char *argv[WORDS] = { (char *)(uintptr_t) "modeld" };
     char *variables[WORDS] = { 0 };
@@ -59,8 +59,10 @@ static void test_flags_take_both_forms(void **state)
     (void)state;
     struct md_config config;
     assert_int_equal(load(&config, md_process_allocator(),
-                          LIST("--threads", "3", "--listen=[::1]:0", "--load-all", "--log-requests=true", "--log-format", "json"),
-                          nothing, NULL), MD_OK);
+                          LIST("--threads", "3", "--listen=[::1]:0", "--load-all", "--log-requests=true",
+                               "--log-format", "json"),
+                          nothing, NULL),
+                     MD_OK);
     assert_int_equal(config.threads, 3);
     assert_string_equal(config.listen, "[::1]:0");
     assert_true(config.load_all);
@@ -73,8 +75,9 @@ static void test_a_bool_flag_takes_a_bool_word_and_nothing_else(void **state)
 {
     (void)state;
     struct md_config config;
-    assert_int_equal(load(&config, md_process_allocator(), LIST("--load-all", "false", "--log-requests", "--threads", "2"),
-                          nothing, NULL), MD_OK);
+    assert_int_equal(load(&config, md_process_allocator(),
+                          LIST("--load-all", "false", "--log-requests", "--threads", "2"), nothing, NULL),
+                     MD_OK);
     assert_false(config.load_all);
     assert_true(config.log_requests);
     assert_int_equal(config.threads, 2);
@@ -87,9 +90,11 @@ static void test_flags_win_over_environment_over_file(void **state)
     char folder[MD_TEST_PATH_SIZE], path[MD_TEST_PATH_SIZE];
     struct md_config config;
     md_test_make_folder(folder);
-    write_text(path, folder, "# a comment\nthreads = 7\n\n  max-inflight = 70  # of calls\ndrain-seconds=70\n");
+    write_text(path, folder,
+               "# a comment\nthreads = 7\n\n  max-inflight = 70  # of calls\ndrain-seconds=70\n");
     assert_int_equal(load(&config, md_process_allocator(), LIST("--config", path, "--threads", "9"),
-                          LIST("MODELD_THREADS=8", "MODELD_MAX_INFLIGHT=80"), NULL), MD_OK);
+                          LIST("MODELD_THREADS=8", "MODELD_MAX_INFLIGHT=80"), NULL),
+                     MD_OK);
     assert_int_equal(config.threads, 9);
     assert_int_equal(config.max_inflight, 80);
     assert_int_equal(config.drain_seconds, 70);
@@ -116,7 +121,9 @@ static void test_bytes_have_units(void **state)
     (void)state;
     struct md_config config;
     assert_int_equal(load(&config, md_process_allocator(),
-                          LIST("--max-message-bytes", "1000000", "--max-inflight-bytes", "2GiB"), nothing, NULL), MD_OK);
+                          LIST("--max-message-bytes", "1000000", "--max-inflight-bytes", "2GiB"), nothing,
+                          NULL),
+                     MD_OK);
     assert_int_equal(config.max_message_bytes, 1000000);
     assert_int_equal(config.max_inflight_bytes, (int64_t)2 * 1024 * 1024 * 1024);
     md_config_cleanup(&config);
@@ -126,7 +133,8 @@ static void test_unknown_variables_are_ignored(void **state)
 {
     (void)state;
     struct md_config config; /* what Kubernetes sets for a Service of this name */
-    assert_int_equal(load(&config, md_process_allocator(), nothing, LIST("MODELD_PORT=tcp://10.0.0.1:8001", "PATH=/bin"), NULL),
+    assert_int_equal(load(&config, md_process_allocator(), nothing,
+                          LIST("MODELD_PORT=tcp://10.0.0.1:8001", "PATH=/bin"), NULL),
                      MD_OK);
     md_config_cleanup(&config);
 }
@@ -160,7 +168,8 @@ static void test_wrong_flags_are_named(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct md_config config;
         struct md_error error;
-        assert_int_equal(load(&config, md_process_allocator(), cases[i].words, nothing, &error), MD_INVALID_ARGUMENT);
+        assert_int_equal(load(&config, md_process_allocator(), cases[i].words, nothing, &error),
+                         MD_INVALID_ARGUMENT);
         if (strstr(error.message, cases[i].expected) == NULL)
             fail_msg("\"%s\" does not say \"%s\"", error.message, cases[i].expected);
     }
@@ -171,21 +180,24 @@ static void test_a_wrong_variable_is_named(void **state)
     (void)state;
     struct md_config config;
     struct md_error error;
-    assert_int_equal(load(&config, md_process_allocator(), nothing, LIST("MODELD_THREADS=x"), &error), MD_INVALID_ARGUMENT);
+    assert_int_equal(load(&config, md_process_allocator(), nothing, LIST("MODELD_THREADS=x"), &error),
+                     MD_INVALID_ARGUMENT);
     assert_non_null(strstr(error.message, "\"threads\" (environment)"));
 }
 
 static void test_a_wrong_line_is_named_with_its_number(void **state)
 {
     (void)state;
-    static const char *const texts[] = { "\nthreads = x\n", "\nnonsense = 1\n", "\njust words\n", "\nconfig = /other\n" };
+    static const char *const texts[] = { "\nthreads = x\n", "\nnonsense = 1\n", "\njust words\n",
+                                         "\nconfig = /other\n" };
     char folder[MD_TEST_PATH_SIZE], path[MD_TEST_PATH_SIZE];
     md_test_make_folder(folder);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct md_config config;
         struct md_error error;
         write_text(path, folder, texts[i]);
-        assert_int_equal(load(&config, md_process_allocator(), LIST("--config", path), nothing, &error), MD_INVALID_ARGUMENT);
+        assert_int_equal(load(&config, md_process_allocator(), LIST("--config", path), nothing, &error),
+                         MD_INVALID_ARGUMENT);
         assert_non_null(strstr(error.message, "modeld.conf:2"));
     }
     md_test_remove_folder(folder);
@@ -201,7 +213,9 @@ static void test_print_is_a_file(void **state)
     struct md_config config;
     md_test_make_folder(folder);
     assert_int_equal(load(&config, md_process_allocator(),
-                          LIST("--threads=5", "--load-all", "--log-level=error", "--registry", "/a b.db"), nothing, NULL), MD_OK);
+                          LIST("--threads=5", "--load-all", "--log-level=error", "--registry", "/a b.db"),
+                          nothing, NULL),
+                     MD_OK);
     FILE *out = open_memstream(&first, &first_size);
     md_config_print(&config, out);
     assert_int_equal(fclose(out), 0);

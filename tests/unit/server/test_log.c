@@ -30,26 +30,29 @@ static void test_text_line(void **state)
 {
     (void)state;
     char buffer[512];
-    assert_string_equal(LINE(MD_LOG_TEXT, buffer, "model loaded", MD_LOG_STRING("model", "a b"),
-                             MD_LOG_COUNT("version", 3), MD_LOG_NUMBER("left", -4)),
-                        "time=2001-09-09T01:46:40.000001Z level=info msg=\"model loaded\" model=\"a b\" version=3 left=-4\n");
+    assert_string_equal(
+        LINE(MD_LOG_TEXT, buffer, "model loaded", MD_LOG_STRING("model", "a b"), MD_LOG_COUNT("version", 3),
+             MD_LOG_NUMBER("left", -4)),
+        "time=2001-09-09T01:46:40.000001Z level=info msg=\"model loaded\" model=\"a b\" version=3 left=-4\n");
 }
 
 static void test_json_line(void **state)
 {
     (void)state;
     char buffer[512];
-    assert_string_equal(LINE(MD_LOG_JSON, buffer, "model loaded", MD_LOG_STRING("model", "a b"),
-                             MD_LOG_COUNT("version", 3), MD_LOG_NUMBER("left", -4)),
-                        "{\"time\":\"2001-09-09T01:46:40.000001Z\",\"level\":\"info\",\"msg\":\"model loaded\","
-                        "\"model\":\"a b\",\"version\":3,\"left\":-4}\n");
+    assert_string_equal(
+        LINE(MD_LOG_JSON, buffer, "model loaded", MD_LOG_STRING("model", "a b"), MD_LOG_COUNT("version", 3),
+             MD_LOG_NUMBER("left", -4)),
+        "{\"time\":\"2001-09-09T01:46:40.000001Z\",\"level\":\"info\",\"msg\":\"model loaded\","
+        "\"model\":\"a b\",\"version\":3,\"left\":-4}\n");
 }
 
 static void test_text_is_escaped(void **state)
 {
     (void)state;
     char buffer[512];
-    const char *text = LINE(MD_LOG_TEXT, buffer, "m", MD_LOG_STRING("k", "a\"b\\c\nlevel=error\t\x1b[31m\x7f"));
+    const char *text =
+        LINE(MD_LOG_TEXT, buffer, "m", MD_LOG_STRING("k", "a\"b\\c\nlevel=error\t\x1b[31m\x7f"));
     assert_non_null(strstr(text, "k=\"a\\\"b\\\\c\\u000alevel=error\\u0009\\u001b[31m\\u007f\"\n"));
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
@@ -79,7 +82,8 @@ static void test_a_long_text_is_cut(void **state)
         if (size > 2)
             memcpy(text + size - 2, "\xc3\xa4", 2);
         text[size] = '\0';
-        const char *json = LINE(MD_LOG_JSON, buffer, "m", MD_LOG_STRING("a", text), MD_LOG_STRING("b", text), MD_LOG_COUNT("n", UINT64_MAX));
+        const char *json = LINE(MD_LOG_JSON, buffer, "m", MD_LOG_STRING("a", text), MD_LOG_STRING("b", text),
+                                MD_LOG_COUNT("n", UINT64_MAX));
         size_t length = strlen(json);
         assert_memory_equal(json + length - 2, "}\n", 2);
         assert_true(json[length - 3] == '"' || (json[length - 3] >= '0' && json[length - 3] <= '9'));
@@ -90,12 +94,9 @@ static void test_a_long_text_is_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text_line),
-        cmocka_unit_test(test_json_line),
-        cmocka_unit_test(test_text_is_escaped),
-        cmocka_unit_test(test_what_is_not_utf8_is_replaced),
-        cmocka_unit_test(test_null_is_empty),
-        cmocka_unit_test(test_a_long_text_is_cut),
+        cmocka_unit_test(test_text_line),       cmocka_unit_test(test_json_line),
+        cmocka_unit_test(test_text_is_escaped), cmocka_unit_test(test_what_is_not_utf8_is_replaced),
+        cmocka_unit_test(test_null_is_empty),   cmocka_unit_test(test_a_long_text_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-static void put(struct md_catalogue *catalogue, const char *model, uint64_t version, enum md_version_state state,
-                const char *reason)
+static void put(struct md_catalogue *catalogue, const char *model, uint64_t version,
+                enum md_version_state state, const char *reason)
 {
     assert_int_equal(md_catalogue_claim(catalogue, model, version, "is busy", NULL), MD_OK);
     md_catalogue_set(catalogue, model, version, state, reason);

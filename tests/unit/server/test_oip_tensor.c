@@ -1,4 +1,5 @@
-/* test_oip_tensor.c - the Open Inference Protocol's tensors: raw or typed, parameters; every check, with its message. */
+/* test_oip_tensor.c - the Open Inference Protocol's tensors: raw or typed, parameters; every check, with its
+ * message. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -35,8 +36,8 @@ static int tear_down(void **state)
 }
 
 /* An input of shape [count] with typed contents. */
-static enum md_code typed(struct md_arena *arena, const char *datatype, int64_t count, contents_message *contents,
-                          struct md_tensor *out_tensor, struct md_error *error)
+static enum md_code typed(struct md_arena *arena, const char *datatype, int64_t count,
+                          contents_message *contents, struct md_tensor *out_tensor, struct md_error *error)
 {
     input_message input = INFERENCE__MODEL_INFER_REQUEST__INFER_INPUT_TENSOR__INIT;
     input.datatype = (char *)(uintptr_t)datatype;
@@ -107,7 +108,7 @@ static void test_a_raw_entry_is_the_tensor(void **state)
     ProtobufCBinaryData raw = { sizeof values, (uint8_t *)(uintptr_t)values };
     struct md_tensor tensor;
     struct md_error error;
-    input.datatype = (char *)(uintptr_t)"FP32";
+    input.datatype = (char *)(uintptr_t) "FP32";
     input.shape = dims;
     input.n_shape = 2;
     assert_int_equal(md_oip_input_tensor(*state, &input, &raw, &tensor, NULL), MD_OK);
@@ -115,12 +116,14 @@ static void test_a_raw_entry_is_the_tensor(void **state)
     assert_int_equal(tensor.shape.rank, 2);
     assert_memory_equal(tensor.bytes, values, sizeof values);
     raw.len = 7;
-    ASSERT_REFUSED(md_oip_input_tensor(*state, &input, &raw, &tensor, &error), error, "7 raw bytes, but shape [1,2]");
+    ASSERT_REFUSED(md_oip_input_tensor(*state, &input, &raw, &tensor, &error), error,
+                   "7 raw bytes, but shape [1,2]");
     ASSERT_REFUSED(md_oip_input_tensor(*state, &input, NULL, &tensor, &error), error, "neither");
     dims[0] = -1;
     ASSERT_REFUSED(md_oip_input_tensor(*state, &input, &raw, &tensor, &error), error, "dimension 0 is -1");
-    input.datatype = (char *)(uintptr_t)"FLOAT";
-    ASSERT_REFUSED(md_oip_input_tensor(*state, &input, &raw, &tensor, &error), error, "unknown datatype \"FLOAT\"");
+    input.datatype = (char *)(uintptr_t) "FLOAT";
+    ASSERT_REFUSED(md_oip_input_tensor(*state, &input, &raw, &tensor, &error), error,
+                   "unknown datatype \"FLOAT\"");
 }
 
 /* ---- typed contents ---- */
@@ -134,7 +137,7 @@ static void test_every_datatype_has_its_field(void **state)
     uint64_t ulongs[] = { UINT64_MAX, 5 };
     float floats[] = { 0.5f, 5 };
     double doubles[] = { 0.25, 5 };
-    ProtobufCBinaryData texts[] = { { 2, (uint8_t *)(uintptr_t)"a\0" }, { 0, NULL } };
+    ProtobufCBinaryData texts[] = { { 2, (uint8_t *)(uintptr_t) "a\0" }, { 0, NULL } };
     contents_message contents[8];
     struct md_tensor tensor;
     for (size_t i = 0; i < 8; i++)
@@ -147,18 +150,27 @@ static void test_every_datatype_has_its_field(void **state)
     contents[5].fp32_contents = floats;
     contents[6].fp64_contents = doubles;
     contents[7].bytes_contents = texts;
-    contents[0].n_bool_contents = contents[1].n_int_contents = contents[2].n_int64_contents = contents[3].n_uint_contents =
-        contents[4].n_uint64_contents = contents[5].n_fp32_contents = contents[6].n_fp64_contents =
-            contents[7].n_bytes_contents = 2;
+    contents[0].n_bool_contents = contents[1].n_int_contents = contents[2].n_int64_contents =
+        contents[3].n_uint_contents = contents[4].n_uint64_contents = contents[5].n_fp32_contents =
+            contents[6].n_fp64_contents = contents[7].n_bytes_contents = 2;
     static const struct {
         const char *datatype;
         size_t contents;
         double first;
-    } cases[] = { { "BOOL", 0, 0 },    { "INT8", 1, -1 },     { "INT16", 1, -1 },   { "INT32", 1, -1 },
-                  { "INT64", 2, -9223372036854775808.0 },     { "UINT8", 3, 200 },  { "UINT16", 3, 200 },
-                  { "UINT32", 3, 200 }, { "UINT64", 4, 18446744073709551615.0 }, { "FP32", 5, 0.5 }, { "FP64", 6, 0.25 } };
+    } cases[] = { { "BOOL", 0, 0 },
+                  { "INT8", 1, -1 },
+                  { "INT16", 1, -1 },
+                  { "INT32", 1, -1 },
+                  { "INT64", 2, -9223372036854775808.0 },
+                  { "UINT8", 3, 200 },
+                  { "UINT16", 3, 200 },
+                  { "UINT32", 3, 200 },
+                  { "UINT64", 4, 18446744073709551615.0 },
+                  { "FP32", 5, 0.5 },
+                  { "FP64", 6, 0.25 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_int_equal(typed(*state, cases[i].datatype, 2, &contents[cases[i].contents], &tensor, NULL), MD_OK);
+        assert_int_equal(typed(*state, cases[i].datatype, 2, &contents[cases[i].contents], &tensor, NULL),
+                         MD_OK);
         assert_string_equal(md_datatype_name(tensor.datatype), cases[i].datatype);
         assert_true(md_tensor_double(&tensor, 0) == cases[i].first);
         assert_int_equal(md_tensor_double(&tensor, 1), cases[i].contents == 0 ? 1 : 5);
@@ -196,7 +208,8 @@ static void test_an_empty_tensor_has_empty_contents(void **state)
     struct md_error error;
     assert_int_equal(typed(*state, "INT8", 0, &contents, &tensor, NULL), MD_OK);
     assert_int_equal(tensor.count, 0);
-    ASSERT_REFUSED(typed(*state, "FP32", 1, &contents, &tensor, &error), error, "0 elements in fp32_contents");
+    ASSERT_REFUSED(typed(*state, "FP32", 1, &contents, &tensor, &error), error,
+                   "0 elements in fp32_contents");
 }
 
 static void test_values_must_fit(void **state)
@@ -279,7 +292,8 @@ static void test_some_answers_are_raw_only(void **state)
     uint16_t halves[] = { 0 };
     contents_message *contents;
     struct md_error error;
-    ASSERT_REFUSED(to_contents(*state, MD_FP16, halves, 1, &contents, &error), error, "FP16 has no typed contents");
+    ASSERT_REFUSED(to_contents(*state, MD_FP16, halves, 1, &contents, &error), error,
+                   "FP16 has no typed contents");
 }
 
 static void test_a_parameter_has_a_value(void **state)
@@ -287,8 +301,10 @@ static void test_a_parameter_has_a_value(void **state)
     (void)state;
     Inference__InferParameter parameter = INFERENCE__INFER_PARAMETER__INIT;
     struct md_error error;
-    ASSERT_REFUSED(md_oip_check_parameter("priority", &parameter, &error), error, "parameter \"priority\" has no value");
-    ASSERT_REFUSED(md_oip_check_parameter("priority", NULL, &error), error, "parameter \"priority\" has no value");
+    ASSERT_REFUSED(md_oip_check_parameter("priority", &parameter, &error), error,
+                   "parameter \"priority\" has no value");
+    ASSERT_REFUSED(md_oip_check_parameter("priority", NULL, &error), error,
+                   "parameter \"priority\" has no value");
     parameter.parameter_choice_case = INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_BOOL_PARAM;
     assert_int_equal(md_oip_check_parameter("priority", &parameter, NULL), MD_OK);
 }

@@ -17,16 +17,21 @@ static void test_only_what_may_change_is_retried(void **state)
     assert_int_equal(md_rpc_status_retry_ms(MD_OK), 0);
 }
 
-/* google.rpc.Status { code 8, message "busy", details [RetryInfo { retry_delay { seconds 1 nanos 500000000 } }] },
- * as protoc writes it. */
+/* google.rpc.Status { code 8, message "busy", details [RetryInfo { retry_delay { seconds 1 nanos 500000000 }
+ * }] }, as protoc writes it. */
 static void test_details_are_a_google_rpc_status(void **state)
 {
     (void)state;
     static const unsigned char expected[] = "\x08\x08"
-                                            "\x12\x04" "busy"
+                                            "\x12\x04"
+                                            "busy"
                                             "\x1a\x36"
-                                            "\x0a\x28" "type.googleapis.com/google.rpc.RetryInfo"
-                                            "\x12\x0a" "\x0a\x08" "\x08\x01" "\x10\x80\xca\xb5\xee\x01";
+                                            "\x0a\x28"
+                                            "type.googleapis.com/google.rpc.RetryInfo"
+                                            "\x12\x0a"
+                                            "\x0a\x08"
+                                            "\x08\x01"
+                                            "\x10\x80\xca\xb5\xee\x01";
     unsigned char details[MD_RPC_STATUS_DETAILS_SIZE];
     size_t size = md_rpc_status_details(MD_RESOURCE_EXHAUSTED, "busy", 1500, details);
     assert_int_equal(size, sizeof expected - 1);
@@ -40,7 +45,8 @@ static void test_the_longest_message_fits(void **state)
     unsigned char details[MD_RPC_STATUS_DETAILS_SIZE];
     memset(error.message, 'x', sizeof error.message - 1);
     error.message[sizeof error.message - 1] = '\0';
-    assert_true(md_rpc_status_details(MD_RESOURCE_EXHAUSTED, error.message, UINT32_MAX, details) <= sizeof details);
+    assert_true(md_rpc_status_details(MD_RESOURCE_EXHAUSTED, error.message, UINT32_MAX, details) <=
+                sizeof details);
 }
 
 static void check_clean(const char *text, const char *expected)

@@ -24,8 +24,19 @@ static void test_versions(void **state)
 static void test_what_is_no_version_is_named(void **state)
 {
     (void)state;
-    static const char *const texts[] = { "0",   "01", "-1", "+1", " 1", "1 ", "1.0", "one", "0x1", "stable",
-                                         "9223372036854775808", "18446744073709551617", "99999999999999999999999999" };
+    static const char *const texts[] = { "0",
+                                         "01",
+                                         "-1",
+                                         "+1",
+                                         " 1",
+                                         "1 ",
+                                         "1.0",
+                                         "one",
+                                         "0x1",
+                                         "stable",
+                                         "9223372036854775808",
+                                         "18446744073709551617",
+                                         "99999999999999999999999999" };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         uint64_t version = 7;
         struct md_error error;

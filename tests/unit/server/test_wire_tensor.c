@@ -37,8 +37,9 @@ static struct md_shape shape_of(int32_t rank, int64_t a, int64_t b)
     return md_shape_of(rank, (const int64_t[]){ a, b });
 }
 
-static enum md_code from_raw(struct md_arena *arena, enum md_datatype datatype, struct md_shape shape, const void *bytes,
-                             size_t size, struct md_tensor *out_tensor, struct md_error *error)
+static enum md_code from_raw(struct md_arena *arena, enum md_datatype datatype, struct md_shape shape,
+                             const void *bytes, size_t size, struct md_tensor *out_tensor,
+                             struct md_error *error)
 {
     return md_wire_tensor_from_raw(arena, datatype, &shape, bytes, size, out_tensor, error);
 }
@@ -46,8 +47,8 @@ static enum md_code from_raw(struct md_arena *arena, enum md_datatype datatype, 
 static void test_datatypes(void **state)
 {
     (void)state;
-    static const char *const names[] = { "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32",
-                                         "INT64", "FP16", "FP32", "FP64", "BF16", "BYTES" };
+    static const char *const names[] = { "BOOL",  "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16",
+                                         "INT32", "INT64", "FP16",   "FP32",   "FP64",   "BF16", "BYTES" };
     static const char *const unknown[] = { "", "FP33", "fp32", "COMPLEX64", "STRING", "INT4", "FP32 " };
     enum md_datatype datatype;
     struct md_error error;
@@ -69,12 +70,14 @@ static void test_shapes(void **state)
     assert_int_equal(shape.rank, 0);
     assert_int_equal(md_wire_shape(MD_FP32, dims, MD_MAX_RANK, &shape, NULL), MD_OK);
     assert_int_equal(shape.rank, MD_MAX_RANK);
-    ASSERT_REFUSED(md_wire_shape(MD_FP32, dims, MD_MAX_RANK + 1, &shape, &error), error, "13 dimensions, limit is 12");
+    ASSERT_REFUSED(md_wire_shape(MD_FP32, dims, MD_MAX_RANK + 1, &shape, &error), error,
+                   "13 dimensions, limit is 12");
     ASSERT_REFUSED(md_wire_shape(MD_FP32, (const int64_t[]){ 4, -1 }, 2, &shape, &error), error,
                    "shape [4,-1]: dimension 1 is -1, the least is 0");
     ASSERT_REFUSED(md_wire_shape(MD_FP32, (const int64_t[]){ INT64_MAX, 2 }, 2, &shape, &error), error,
                    "more bytes than the limit 9223372036854775807");
-    ASSERT_REFUSED(md_wire_shape(MD_INT64, (const int64_t[]){ INT64_MAX / 4 }, 1, &shape, &error), error, "INT64");
+    ASSERT_REFUSED(md_wire_shape(MD_INT64, (const int64_t[]){ INT64_MAX / 4 }, 1, &shape, &error), error,
+                   "INT64");
     assert_int_equal(md_wire_shape(MD_FP32, (const int64_t[]){ 0, INT64_MAX }, 1, &shape, NULL), MD_OK);
 }
 
@@ -82,7 +85,8 @@ static void test_raw_numbers_are_not_copied(void **state)
 {
     _Alignas(16) static const float numbers[] = { 1, 2, 3, 4, 5, 6 };
     struct md_tensor tensor;
-    assert_int_equal(from_raw(*state, MD_FP32, shape_of(2, 2, 3), numbers, sizeof numbers, &tensor, NULL), MD_OK);
+    assert_int_equal(from_raw(*state, MD_FP32, shape_of(2, 2, 3), numbers, sizeof numbers, &tensor, NULL),
+                     MD_OK);
     assert_ptr_equal(tensor.bytes, numbers);
     assert_int_equal(tensor.count, 6);
 }
@@ -105,9 +109,12 @@ static void test_raw_size_is_exact(void **state)
     struct md_error error;
     ASSERT_REFUSED(from_raw(*state, MD_INT64, shape_of(2, 1, 3), bytes, 23, &tensor, &error), error,
                    "23 raw bytes, but shape [1,3] of INT64 takes 24");
-    ASSERT_REFUSED(from_raw(*state, MD_INT64, shape_of(2, 1, 3), bytes, 25, &tensor, &error), error, "25 raw bytes");
-    ASSERT_REFUSED(from_raw(*state, MD_INT64, shape_of(0, 0, 0), bytes, 0, &tensor, &error), error, "shape [] of INT64 takes 8");
-    ASSERT_REFUSED(from_raw(*state, MD_FP16, shape_of(1, 0, 0), bytes, 2, &tensor, &error), error, "2 raw bytes");
+    ASSERT_REFUSED(from_raw(*state, MD_INT64, shape_of(2, 1, 3), bytes, 25, &tensor, &error), error,
+                   "25 raw bytes");
+    ASSERT_REFUSED(from_raw(*state, MD_INT64, shape_of(0, 0, 0), bytes, 0, &tensor, &error), error,
+                   "shape [] of INT64 takes 8");
+    ASSERT_REFUSED(from_raw(*state, MD_FP16, shape_of(1, 0, 0), bytes, 2, &tensor, &error), error,
+                   "2 raw bytes");
 }
 
 static void test_empty_tensors_are_legal(void **state)
@@ -130,9 +137,12 @@ static void test_bools_are_0_or_1(void **state)
 
 static void test_bytes(void **state)
 {
-    static const char raw[] = "\3\0\0\0a\0b" "\0\0\0\0" "\1\0\0\0c";
+    static const char raw[] = "\3\0\0\0a\0b"
+                              "\0\0\0\0"
+                              "\1\0\0\0c";
     struct md_tensor tensor;
-    assert_int_equal(from_raw(*state, MD_BYTES, shape_of(1, 3, 0), raw, sizeof raw - 1, &tensor, NULL), MD_OK);
+    assert_int_equal(from_raw(*state, MD_BYTES, shape_of(1, 3, 0), raw, sizeof raw - 1, &tensor, NULL),
+                     MD_OK);
     const struct md_span *spans = md_elements(const struct md_span, &tensor);
     assert_int_equal(spans[0].size, 3);
     assert_memory_equal(spans[0].bytes, "a\0b", 3);
@@ -142,7 +152,8 @@ static void test_bytes(void **state)
 
 static void test_wrong_bytes_are_refused(void **state)
 {
-    static const char raw[] = "\2\0\0\0ab" "\1\0\0\0c";
+    static const char raw[] = "\2\0\0\0ab"
+                              "\1\0\0\0c";
     struct md_tensor tensor;
     struct md_error error;
     ASSERT_REFUSED(from_raw(*state, MD_BYTES, shape_of(1, 3, 0), raw, 11, &tensor, &error), error,
@@ -153,19 +164,22 @@ static void test_wrong_bytes_are_refused(void **state)
                    "raw bytes end at 9, inside the length of BYTES element 1 of 2");
     ASSERT_REFUSED(from_raw(*state, MD_BYTES, shape_of(1, 1, 0), raw, 11, &tensor, &error), error,
                    "11 raw bytes, but 1 BYTES elements take 6");
-    ASSERT_REFUSED(from_raw(*state, MD_BYTES, shape_of(1, 1, 0), "\xff\xff\xff\xff", 4, &tensor, &error), error,
-                   "BYTES element 0 has length 4294967295, but 0 raw bytes remain");
-    ASSERT_REFUSED(from_raw(*state, MD_BYTES, shape_of(1, INT64_MAX / 32, 0), raw, 11, &tensor, &error), error,
-                   "cannot hold");
+    ASSERT_REFUSED(from_raw(*state, MD_BYTES, shape_of(1, 1, 0), "\xff\xff\xff\xff", 4, &tensor, &error),
+                   error, "BYTES element 0 has length 4294967295, but 0 raw bytes remain");
+    ASSERT_REFUSED(from_raw(*state, MD_BYTES, shape_of(1, INT64_MAX / 32, 0), raw, 11, &tensor, &error),
+                   error, "cannot hold");
 }
 
 static void test_to_raw_is_from_raw_backwards(void **state)
 {
-    static const char raw[] = "\3\0\0\0a\0b" "\0\0\0\0" "\1\0\0\0c";
+    static const char raw[] = "\3\0\0\0a\0b"
+                              "\0\0\0\0"
+                              "\1\0\0\0c";
     struct md_tensor tensor;
     uint8_t *bytes;
     size_t size;
-    assert_int_equal(from_raw(*state, MD_BYTES, shape_of(1, 3, 0), raw, sizeof raw - 1, &tensor, NULL), MD_OK);
+    assert_int_equal(from_raw(*state, MD_BYTES, shape_of(1, 3, 0), raw, sizeof raw - 1, &tensor, NULL),
+                     MD_OK);
     assert_int_equal(md_wire_tensor_to_raw(*state, &tensor, &bytes, &size, NULL), MD_OK);
     assert_int_equal(size, sizeof raw - 1);
     assert_memory_equal(bytes, raw, size);
@@ -197,8 +211,10 @@ static void test_no_memory_is_a_status(void **state)
     struct md_tensor tensor;
     md_faulty_init(&faulty, 0);
     md_arena_init(&arena, &faulty.allocator, 0);
-    assert_int_equal(from_raw(&arena, MD_BYTES, shape_of(1, 1, 0), raw, 5, &tensor, NULL), MD_RESOURCE_EXHAUSTED);
-    assert_int_equal(from_raw(&arena, MD_INT16, shape_of(1, 1, 0), raw + 1, 2, &tensor, NULL) == MD_RESOURCE_EXHAUSTED,
+    assert_int_equal(from_raw(&arena, MD_BYTES, shape_of(1, 1, 0), raw, 5, &tensor, NULL),
+                     MD_RESOURCE_EXHAUSTED);
+    assert_int_equal(from_raw(&arena, MD_INT16, shape_of(1, 1, 0), raw + 1, 2, &tensor, NULL) ==
+                         MD_RESOURCE_EXHAUSTED,
                      (uintptr_t)(raw + 1) % 2 != 0);
     md_arena_cleanup(&arena);
 }

@@ -36,7 +36,8 @@ static void test_one_worker_runs_jobs_in_order_to_the_last(void **state)
     int ran[JOBS], ran_count = 0;
     assert_int_equal(md_worker_group_create(md_process_allocator(), "test", 1, JOBS, &group, NULL), MD_OK);
     for (int i = 0; i < JOBS; i++) {
-        work[i] = (struct work){ .job = { run, &work[i], NULL }, .number = i, .ran = ran, .ran_count = &ran_count };
+        work[i] =
+            (struct work){ .job = { run, &work[i], NULL }, .number = i, .ran = ran, .ran_count = &ran_count };
         assert_true(md_worker_group_push(group, &work[i].job));
     }
     md_worker_group_destroy(group);
@@ -56,7 +57,9 @@ static void test_a_full_queue_takes_no_more(void **state)
     assert_int_equal(sem_init(&gate, 0, 0), 0);
     assert_int_equal(md_worker_group_create(md_process_allocator(), "test", 1, 2, &group, NULL), MD_OK);
     for (int i = 0; i < 4; i++) {
-        work[i] = (struct work){ .job = { run, &work[i], NULL }, .number = i, .ran = ran, .ran_count = &ran_count, .gate = &gate };
+        work[i] = (struct work){
+            .job = { run, &work[i], NULL }, .number = i, .ran = ran, .ran_count = &ran_count, .gate = &gate
+        };
         taken += md_worker_group_push(group, &work[i].job) ? 1 : 0;
     }
     assert_true(taken == 2 || taken == 3); /* the worker may have taken one out of the queue already */
@@ -73,7 +76,8 @@ static void test_no_memory_is_a_status(void **state)
     struct md_faulty_allocator faulty;
     struct md_worker_group *group = NULL;
     md_faulty_init(&faulty, 0);
-    assert_int_equal(md_worker_group_create(&faulty.allocator, "test", 1, 1, &group, NULL), MD_RESOURCE_EXHAUSTED);
+    assert_int_equal(md_worker_group_create(&faulty.allocator, "test", 1, 1, &group, NULL),
+                     MD_RESOURCE_EXHAUSTED);
     assert_null(group);
     md_worker_group_destroy(NULL);
 }
