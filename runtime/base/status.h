@@ -48,7 +48,7 @@ struct md_error {
 
 /* The formatted message into *error (if not NULL). */
 MD_PRINTF(2, 3) void md_error_set(struct md_error *error, const char *format, ...);
-void md_error_vset(struct md_error *error, const char *format, va_list arguments);
+MD_PRINTF(2, 0) void md_error_vset(struct md_error *error, const char *format, va_list arguments);
 /* Puts "prefix: " before the message that is already in *error. */
 MD_PRINTF(2, 3) void md_error_prefix(struct md_error *error, const char *format, ...);
 

@@ -46,7 +46,8 @@ enum { MD_GEMM_MAX_PANEL = 64 };
  * columns up to `stride` should be 0. */
 typedef void (*md_panel_fill_fn)(const void *source, size_t first_column, size_t columns, size_t stride, void *panel);
 
-enum md_gemm_activation { MD_GEMM_LINEAR = 0, MD_GEMM_RELU };
+/* Those from GELU on count for F32 only; their errors are stated in vector_math.h. */
+enum md_gemm_activation { MD_GEMM_LINEAR = 0, MD_GEMM_RELU, MD_GEMM_GELU, MD_GEMM_GELU_TANH, MD_GEMM_TANH };
 
 /* What happens to a sum on its way to C: sum * alpha + column_bias[j] + row_bias[i] + C (if accumulate), activation.
  * alpha and activation count for F32 and F64 only. */

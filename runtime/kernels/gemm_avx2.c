@@ -1,9 +1,11 @@
 /* gemm_avx2.c - the matrix product for AVX2 and FMA: this file alone is compiled for them. */
 #include "gemm_variant.h"
+#include "vector_math.h"
 
 #include <string.h>
 
 #define MD_TILE_NAME    f32
+#define MD_TILE_MAPS    1
 #define MD_TILE_TYPE    float
 #define MD_TILE_LANES   8
 #define MD_TILE_ROWS    6

@@ -1,9 +1,11 @@
 /* gemm_portable.c - the matrix product for any machine. */
 #include "gemm_variant.h"
+#include "vector_math.h"
 
 #include <string.h>
 
 #define MD_TILE_NAME    f32
+#define MD_TILE_MAPS    1
 #define MD_TILE_TYPE    float
 #define MD_TILE_LANES   4
 #define MD_TILE_ROWS    4

@@ -1,7 +1,8 @@
 /* gemm_tile.h - the element loops of the matrix product for one type; included by the variants, once per type.
  *
  * The includer defines MD_TILE_NAME, MD_TILE_TYPE, MD_TILE_LANES (elements of a vector), MD_TILE_ROWS (1..8) and
- * MD_TILE_VECTORS (1..3); the sums of a tile then stay in registers:
+ * MD_TILE_VECTORS (1..3), and MD_TILE_MAPS where vector_math.h gives the activations; the sums of a tile then stay in
+ * registers:
  *
  *              b vectors            rows x vectors accumulators, each fed by
  *     a rows [ r0v0 r0v1 r0v2 ]     sum[r][v] += a[r][k] * b[k][v]
@@ -20,17 +21,30 @@ struct MD_TILE(sums) {
     MD_TILE_TYPE of[MD_TILE_ROWS][MD_TILE_VECTORS * MD_TILE_LANES];
 };
 
-static void MD_TILE(finish)(const struct md_gemm_tile *tile, const struct MD_TILE(sums) *sums)
+#if defined(MD_TILE_MAPS)
+/* Activations of whole vectors; `row` has a whole number of them, the elements beyond a tile's columns are dropped. */
+static void MD_TILE(map)(enum md_gemm_activation activation, size_t columns, MD_TILE_TYPE *row)
+{
+    for (size_t j = 0; j < columns; j += VF_LANES) {
+        vf x = vf_load(row + j);
+        vf_store(row + j, activation == MD_GEMM_GELU ? vf_gelu(x) :
+                          activation == MD_GEMM_GELU_TANH ? vf_gelu_tanh(x) : vf_tanh(x));
+    }
+}
+#endif
+
+/* Inlined for tiles of full width, whose loops then have no remainder, and for the rest. */
+static inline __attribute__((always_inline)) void MD_TILE(finish_columns)(const struct md_gemm_tile *tile,
+                                                                          struct MD_TILE(sums) *sums, size_t columns)
 {
     const MD_TILE_TYPE alpha = (MD_TILE_TYPE)tile->finish.alpha;
     const MD_TILE_TYPE *column_bias = tile->finish.column_bias;
     const MD_TILE_TYPE *row_bias = tile->finish.row_bias;
-    const size_t columns = tile->columns;
     for (size_t r = 0; r < tile->rows; r++) {
         MD_TILE_TYPE *c = (MD_TILE_TYPE *)tile->c + r * tile->c_stride;
-        MD_TILE_TYPE row[MD_TILE_VECTORS * MD_TILE_LANES];
+        MD_TILE_TYPE *row = sums->of[r];
         for (size_t j = 0; j < columns; j++)
-            row[j] = sums->of[r][j] * alpha;
+            row[j] *= alpha;
         if (column_bias != NULL)
             for (size_t j = 0; j < columns; j++)
                 row[j] += column_bias[j];
@@ -43,8 +57,21 @@ static void MD_TILE(finish)(const struct md_gemm_tile *tile, const struct MD_TIL
         if (tile->finish.activation == MD_GEMM_RELU)
             for (size_t j = 0; j < columns; j++)
                 row[j] = row[j] <= 0 ? 0 : row[j]; /* NaN stays */
+#if defined(MD_TILE_MAPS)
+        if (tile->finish.activation >= MD_GEMM_GELU)
+            MD_TILE(map)(tile->finish.activation, columns, row);
+#endif
         memcpy(c, row, columns * sizeof *c);
     }
+}
+
+static void MD_TILE(finish)(const struct md_gemm_tile *tile, struct MD_TILE(sums) *sums)
+{
+    const size_t width = MD_TILE_VECTORS * MD_TILE_LANES;
+    if (tile->columns == width)
+        MD_TILE(finish_columns)(tile, sums, width);
+    else
+        MD_TILE(finish_columns)(tile, sums, tile->columns);
 }
 
 /* Inlined with constant rows and vectors, so that every loop but the one over depth disappears. */
@@ -124,3 +151,4 @@ static void MD_TILE(run)(const struct md_gemm_tile *tile)
 #undef MD_TILE_LANES
 #undef MD_TILE_ROWS
 #undef MD_TILE_VECTORS
+#undef MD_TILE_MAPS

@@ -1,4 +1,5 @@
 /* activation.c - activation functions of one number. NaN stays NaN. */
+#include "activation.h"
 #include "elementwise.h"
 #include "integer_from_real.h"
 #include "operator_table.h"
@@ -12,7 +13,7 @@ struct activation {
     float alpha, beta;
 };
 
-/* Both real loops and the run function; `expression` sees x, alpha and beta of `type`. */
+/* One real loop; `expression` sees x, alpha and beta of `type`. */
 #define ACTIVATION_KERNEL(name, type, expression)                                                            \
     static void name##_##type(size_t count, const void *input, void *output, const void *parameters)         \
     {                                                                                                        \
@@ -29,9 +30,7 @@ struct activation {
             out[i] = (expression);                                                                           \
         }                                                                                                    \
     }
-#define ACTIVATION(name, expression)                                                                         \
-    ACTIVATION_KERNEL(name, float, expression)                                                               \
-    ACTIVATION_KERNEL(name, double, expression)                                                              \
+#define RUN(name)                                                                                            \
     static enum md_code name##_run(struct md_invocation *invocation)                                         \
     {                                                                                                        \
         static const md_unary_fn kernels[MD_DATATYPE_COUNT] = { [MD_FP32] = name##_float,                    \
@@ -39,11 +38,16 @@ struct activation {
         return md_unary_run(invocation, kernels);                                                            \
     }
 
+#define ACTIVATION(name, expression)                                                                         \
+    ACTIVATION_KERNEL(name, float, expression)                                                               \
+    ACTIVATION_KERNEL(name, double, expression)                                                              \
+    RUN(name)
+
 ACTIVATION(leaky_relu, x < 0 ? alpha * x : x)
 ACTIVATION(elu, x < 0 ? alpha * expm1(x) : x)
 ACTIVATION(selu, x > 0 ? beta * x : beta * alpha * expm1(x))
 ACTIVATION(celu, x < 0 ? alpha * expm1(x / alpha) : x)
-ACTIVATION(sigmoid, 1 / (1 + exp(-x)))
+ACTIVATION_KERNEL(sigmoid, double, 1 / (1 + exp(-x)))
 ACTIVATION(softsign, x / (1 + fabs(x)))
 /* log(1 + e^x) without overflow */
 ACTIVATION(softplus, x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)))
@@ -55,6 +59,13 @@ ACTIVATION(swish, x / (1 + exp(-alpha * x)))
 #define CLAMP_TO_ONE(value) ((value) > 1 ? 1 : (value) < 0 ? 0 : (value))
 ACTIVATION(hard_sigmoid, CLAMP_TO_ONE(alpha * x + beta))
 ACTIVATION(hard_swish, x *CLAMP_TO_ONE(x / 6 + (beta + 1) / 2)) /* beta is 0: no constant of type double */
+
+static void sigmoid_float(size_t count, const void *input, void *output, const void *parameters)
+{
+    (void)parameters;
+    md_sigmoid_f32(count, input, output);
+}
+RUN(sigmoid)
 
 /* ---- Relu and Shrink, which integers have, too ---- */
 #define RELU_REAL(datatype, type)      MD_UNARY_KERNEL(relu, type, x < 0 ? 0 : x)

@@ -22,7 +22,6 @@ struct call {
     struct md_attention core;
     size_t past_length, new_length;
     struct md_heads new_key, new_value;
-
 };
 
 /* Q, K or V: [batch, heads, rows, size], or [batch, rows, heads * size] with the number of heads as an attribute. */
@@ -91,7 +90,7 @@ static enum md_code check_heads(struct md_invocation *invocation, const struct i
     if (query->batch != key->batch || query->batch != value->batch)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Q, K and V have batches %zu, %zu and %zu", query->batch,
                        key->batch, value->batch);
-    if (query->size != key->size || key->rows != value->rows || key->heads != value->heads)
+    if (query->size == 0 || query->size != key->size || key->rows != value->rows || key->heads != value->heads)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT,
                        "Q has head size %zu; K has %zu, length %zu, %zu heads; V has length %zu, %zu heads", query->size,
                        key->size, key->rows, key->heads, value->rows, value->heads);
@@ -316,16 +315,15 @@ static enum md_code attention_run(struct md_invocation *invocation)
     MD_TRY(open_mask(invocation, &call, &mask));
     unsigned char *scratch = open_cache(invocation, &call);
     struct md_attention *core = &call.core;
-    if (output == NULL)
-        return MD_OK;
     if (mask.tensor != NULL || mask.is_causal || mask.lengths != NULL) {
         core->bias = add_mask;
         core->bias_owner = &mask;
     }
     core->scores = scores != NULL ? scores->bytes : NULL;
-    core->output = md_input(invocation, INPUT_Q)->shape.rank == 3 ?
-                       md_heads_side_by_side(output->bytes, core->heads, core->query_length, core->value_size) :
-                       md_heads_dense(output->bytes, core->heads, core->query_length, core->value_size);
+    if (output != NULL)
+        core->output = md_input(invocation, INPUT_Q)->shape.rank == 3 ?
+                           md_heads_side_by_side(output->bytes, core->heads, core->query_length, core->value_size) :
+                           md_heads_dense(output->bytes, core->heads, core->query_length, core->value_size);
     if (core->kv_heads != 0)
         md_attention_run(core, scratch);
     return MD_OK;

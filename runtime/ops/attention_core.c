@@ -123,10 +123,6 @@ static void weigh(const struct md_attention *attention, const struct chunk *chun
 static void run_chunk(const struct md_attention *attention, const struct chunk *chunk, void *workspace)
 {
     size_t kv_head = chunk->head / (attention->heads / attention->kv_heads);
-    union {
-        const void *read;
-        void *write;
-    } output = { head_at(attention, &attention->output, chunk->batch, chunk->head, chunk->first) };
     struct md_gemm product = {
         .type = attention->is_double ? MD_GEMM_F64 : MD_GEMM_F32,
         .rows = chunk->rows,
@@ -142,6 +138,12 @@ static void run_chunk(const struct md_attention *attention, const struct chunk *
     };
     md_gemm(&product, workspace);
     weigh(attention, chunk);
+    if (attention->output.elements == NULL)
+        return;
+    union {
+        const void *read;
+        void *write;
+    } output = { head_at(attention, &attention->output, chunk->batch, chunk->head, chunk->first) };
     product.columns = attention->value_size;
     product.depth = attention->key_length;
     product.a = (struct md_matrix){ chunk->scores, (ptrdiff_t)attention->key_length, 1 };
@@ -158,6 +160,8 @@ void md_attention_run(const struct md_attention *attention, void *scratch)
     size_t size;
     (void)scores_size(attention, &size); /* md_attention_scratch has said that it fits */
     struct chunk chunk = { .scores = scratch };
+    if (attention->query_length == 0)
+        return; /* the batch may be any number then */
     for (chunk.batch = 0; chunk.batch < attention->batch; chunk.batch++)
         for (chunk.head = 0; chunk.head < attention->heads; chunk.head++)
             for (chunk.first = 0; chunk.first < attention->query_length; chunk.first += chunk.rows) {
@@ -184,7 +188,7 @@ void md_heads_copy(const struct md_heads *from, size_t batch, size_t heads, size
         const void *read;
         unsigned char *write;
     } target = { to->elements };
-    for (size_t b = 0; bytes_per_row != 0 && b < batch; b++)
+    for (size_t b = 0; bytes_per_row != 0 && rows != 0 && b < batch; b++)
         for (size_t h = 0; h < heads; h++)
             for (size_t r = 0; r < rows; r++) {
                 size_t source = b * from->batch_stride + h * from->head_stride + r * from->row_stride;

@@ -33,7 +33,7 @@ struct md_attention {
     bool is_double;
     size_t batch, heads, kv_heads; /* heads is a multiple of kv_heads */
     size_t query_length, key_length, head_size, value_size;
-    struct md_heads query, key, value, output; /* output is written */
+    struct md_heads query, key, value, output; /* output is written; without elements only the scores are wanted */
     double scale;
     double softcap;                /* 0: none */
     md_attention_bias_fn bias;     /* NULL: none */

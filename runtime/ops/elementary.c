@@ -1,5 +1,6 @@
 /* elementary.c - functions of one number: Neg Abs Sqrt Reciprocal Exp Log Floor Ceil Round Sign Erf.
  * Integers wrap: the absolute value and the negation of the smallest integer are itself. */
+#include "activation.h"
 #include "elementwise.h"
 #include "operator_table.h"
 
@@ -13,13 +14,19 @@ FOR_REAL(neg, -x)
 FOR_REAL(abs, fabs(x))
 FOR_REAL(sqrt, sqrt(x))
 FOR_REAL(reciprocal, 1 / x)
-FOR_REAL(exp, exp(x))
+MD_UNARY_KERNEL(exp, double, exp(x))
 FOR_REAL(log, log(x))
 FOR_REAL(floor, floor(x))
 FOR_REAL(ceil, ceil(x))
 FOR_REAL(round, rint(x)) /* halves to even: the default rounding mode, which modeld never changes */
 FOR_REAL(sign, x > 0 ? 1 : x < 0 ? -1 : x) /* keeps NaN and the sign of zero */
 FOR_REAL(erf, erf(x))
+
+static void exp_float(size_t count, const void *input, void *output, const void *parameters)
+{
+    (void)parameters;
+    md_exp_f32(count, input, output);
+}
 
 #define NEG_SIGNED(datatype, type)    MD_UNARY_KERNEL(neg, type, 0u - (uint64_t)x)
 #define ABS_SIGNED(datatype, type)    MD_UNARY_KERNEL(abs, type, x < 0 ? (type)(0u - (uint64_t)x) : x)

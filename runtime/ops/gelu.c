@@ -4,6 +4,7 @@
 #include "operator_table.h"
 
 #include "parameters.h"
+#include "vector_loops.h"
 
 #include <tgmath.h>
 
@@ -100,7 +101,11 @@ static enum md_code gelu_run(struct md_invocation *invocation)
         return MD_OK;
     const void *bias_bytes = bias != NULL ? bias->bytes : NULL;
     const size_t row = bias != NULL ? bias->count : input->count;
-    if (input->datatype == MD_FP32)
+    const struct gelu_parameters *parameters = invocation->parameters;
+    if (input->datatype == MD_FP32 && bias == NULL && parameters->kind != GELU_QUICK)
+        md_vector_loops()->map(parameters->kind == GELU_ERF ? MD_MAP_GELU : MD_MAP_GELU_TANH, input->count, input->bytes,
+                               output->bytes);
+    else if (input->datatype == MD_FP32)
         gelu_float(invocation->parameters, input->count, input->bytes, bias_bytes, row, output->bytes);
     else
         gelu_double(invocation->parameters, input->count, input->bytes, bias_bytes, row, output->bytes);

@@ -12,7 +12,8 @@ static const struct md_recurrent_cell lstm_cell = {
     .has_extra = true,
 };
 
-/* One batch entry. `squashed` has room for a row of C on its way through the last activation. */
+/* One batch entry. `squashed` has room for a row of C on its way through the last activation, whose input is the one
+ * that is not clipped: `clip` bounds gates, and so do the implementations that models were trained with. */
 #define DEFINE_CELL(type)                                                                                    \
     static void clip_##type(double limit, size_t count, type *values)                                        \
     {                                                                                                        \
@@ -50,7 +51,7 @@ static const struct md_recurrent_cell lstm_cell = {
         peep_##type(peephole != NULL ? peephole + hidden : NULL, memory, hidden, output);                    \
         squash_##type(pass, 0, hidden, output);                                                              \
         memcpy(squashed, memory, hidden * sizeof *squashed);                                                 \
-        squash_##type(pass, 2, hidden, squashed);                                                            \
+        md_named_activation_apply(&pass->activations[2], pass->is_double, hidden, squashed);                 \
         for (size_t i = 0; i < hidden; i++)                                                                  \
             state[i] = output[i] * squashed[i];                                                              \
     }                                                                                                        \

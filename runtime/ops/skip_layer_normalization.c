@@ -50,6 +50,8 @@ static bool is_skip_shape(const struct md_shape *input, const struct md_shape *s
 static enum md_code skip_prepare(struct md_invocation *invocation)
 {
     char texts[2][MD_SHAPE_TEXT_SIZE];
+    if (!md_wants_output(invocation, 0)) /* its memory holds the intermediate rows */
+        return md_fail(invocation->error, MD_UNIMPLEMENTED, "%s without its output 0", invocation->row->op_type);
     for (size_t i = 0; i < 3; i++)
         MD_TRY(md_expect_tensor(invocation, i));
     const struct md_shape *shape = &md_input(invocation, 0)->shape;

@@ -3,6 +3,7 @@
  * From opset 13 on along one axis; before that over everything from `axis` on, as if the input were a matrix. Both
  * are [outer, axis, inner]: with inner 1 the elements of one group lie together, else groups lie side by side and
  * are computed COLUMNS at a time, so that memory is read in order. Groups never influence each other. */
+#include "activation.h"
 #include "elementwise.h"
 #include "operator_table.h"
 
@@ -10,7 +11,7 @@
 
 #include <tgmath.h>
 
-enum { COLUMNS = 32 };
+enum { COLUMNS = 32, LANES = 8 };
 
 struct softmax_parameters {
     int64_t axis;
@@ -74,7 +75,7 @@ static enum md_code softmax_prepare(struct md_invocation *invocation)
                 maxima[c] = in[i * stride + c] > maxima[c] ? in[i * stride + c] : maxima[c];                 \
     }
 #define SOFTMAX(type)                                                                                        \
-    static void softmax_##type(const type *in, type *out, size_t length, size_t stride, size_t columns)      \
+    static void strided_softmax_##type(const type *in, type *out, size_t length, size_t stride, size_t columns)      \
     {                                                                                                        \
         type maxima[COLUMNS];                                                                                \
         double sums[COLUMNS] = { 0 };                                                                        \
@@ -119,6 +120,35 @@ static enum md_code softmax_prepare(struct md_invocation *invocation)
                 out[i * stride + c] = i == best;                                                             \
         }                                                                                                    \
     }
+/* One contiguous group of floats: the hot case of attention, in vectors. */
+static void softmax_row(const float *in, float *out, size_t length)
+{
+    float highest = -INFINITY, maxima[LANES];
+    double sums[LANES] = { 0 }, sum = 0;
+    for (size_t l = 0; l < LANES; l++)
+        maxima[l] = -INFINITY;
+    for (size_t i = 0; i + LANES <= length; i += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            maxima[l] = in[i + l] > maxima[l] ? in[i + l] : maxima[l];
+    for (size_t i = length - length % LANES; i < length; i++)
+        maxima[0] = in[i] > maxima[0] ? in[i] : maxima[0];
+    for (size_t l = 0; l < LANES; l++)
+        highest = maxima[l] > highest ? maxima[l] : highest;
+    for (size_t i = 0; i < length; i++)
+        out[i] = in[i] - highest;
+    md_exp_f32(length, out, out);
+    for (size_t i = 0; i + LANES <= length; i += LANES)
+        for (size_t l = 0; l < LANES; l++)
+            sums[l] += (double)out[i + l];
+    for (size_t i = length - length % LANES; i < length; i++)
+        sums[0] += (double)out[i];
+    for (size_t l = 0; l < LANES; l++)
+        sum += sums[l];
+    const float factor = (float)(1 / sum);
+    for (size_t i = 0; i < length; i++)
+        out[i] *= factor;
+}
+
 #define DRIVER(name, type)                                                                                   \
     static void name##_groups_##type(const struct groups *groups, const void *input, void *output)           \
     {                                                                                                        \
@@ -156,9 +186,23 @@ LOG_SOFTMAX(float)
 LOG_SOFTMAX(double)
 HARDMAX(float)
 HARDMAX(double)
-RUN(softmax)
+RUN(strided_softmax)
 RUN(log_softmax)
 RUN(hardmax)
+
+static enum md_code softmax_run(struct md_invocation *invocation)
+{
+    const struct md_tensor *input = md_input(invocation, 0);
+    struct md_tensor *output = md_output_tensor(invocation, 0);
+    struct groups groups;
+    MD_TRY(find_groups(invocation, &groups));
+    if (output == NULL || output->count == 0 || input->datatype != MD_FP32 || groups.inner != 1)
+        return strided_softmax_run(invocation);
+    for (size_t o = 0; o < groups.outer; o++)
+        softmax_row(md_elements(const float, input) + o * groups.length,
+                    md_elements(float, output) + o * groups.length, groups.length);
+    return MD_OK;
+}
 
 #define ROWS(name, flags, run)                                                                               \
     { MD_ONNX, name, 1, 12, 1, 1, 1, 1, MD_TYPES_FLOAT, MD_TYPES_WIDE_FLOAT, flags, softmax_configure,       \

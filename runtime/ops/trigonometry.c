@@ -1,19 +1,23 @@
 /* trigonometry.c - the trigonometric and hyperbolic functions and their inverses. Outside a function's domain the
  * answer is NaN, as IEEE 754 has it. */
+#include "activation.h"
 #include "elementwise.h"
 #include "operator_table.h"
 
 #include <tgmath.h>
 
-#define FUNCTION(name)                                                                                       \
-    MD_UNARY_KERNEL(name, float, name(x))                                                                    \
-    MD_UNARY_KERNEL(name, double, name(x))                                                                   \
+#define RUN(name)                                                                                            \
     static enum md_code name##_run(struct md_invocation *invocation)                                         \
     {                                                                                                        \
         static const md_unary_fn kernels[MD_DATATYPE_COUNT] = { [MD_FP32] = name##_float,                    \
                                                                 [MD_FP64] = name##_double };                 \
         return md_unary_run(invocation, kernels);                                                            \
     }
+
+#define FUNCTION(name)                                                                                       \
+    MD_UNARY_KERNEL(name, float, name(x))                                                                    \
+    MD_UNARY_KERNEL(name, double, name(x))                                                                   \
+    RUN(name)
 
 FUNCTION(sin)
 FUNCTION(cos)
@@ -23,10 +27,17 @@ FUNCTION(acos)
 FUNCTION(atan)
 FUNCTION(sinh)
 FUNCTION(cosh)
-FUNCTION(tanh)
 FUNCTION(asinh)
 FUNCTION(acosh)
 FUNCTION(atanh)
+
+static void tanh_float(size_t count, const void *input, void *output, const void *parameters)
+{
+    (void)parameters;
+    md_tanh_f32(count, input, output);
+}
+MD_UNARY_KERNEL(tanh, double, tanh(x))
+RUN(tanh)
 
 #define ROW(name, from, run)                                                                                 \
     { MD_ONNX, name, from, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, MD_TYPES_WIDE_FLOAT, MD_IN_PLACE,    \

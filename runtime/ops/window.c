@@ -107,12 +107,14 @@ static enum md_code resolve_dim(const struct md_window_options *options, struct 
         return MD_OK;
     }
     int64_t room = window->input[i] + window->pad_begin[i] + window->pad_end[i] - extent;
-    if (room < 0)
+    bool ceil_mode = options->ceil_mode && options->auto_pad == MD_PAD_NOTSET; /* VALID rounds down in both modes */
+    int64_t beyond = ceil_mode && room < 0 && -room < window->stride[i] ? 0 : room; /* ceil(room / stride) is 0 */
+    if (beyond < 0)
         return md_fail(error, MD_INVALID_ARGUMENT, "spatial dimension %d: a window of %lld over a padded input of %lld",
                        (int)i, (long long)extent, (long long)(room + extent));
-    window->output[i] = room / window->stride[i] + 1;
-    /* A window that ceil_mode adds must not begin in the end padding. VALID never has one. */
-    if (options->ceil_mode && options->auto_pad == MD_PAD_NOTSET && room % window->stride[i] != 0 &&
+    window->output[i] = beyond / window->stride[i] + 1;
+    /* A window that ceil_mode adds must not begin in the end padding. */
+    if (ceil_mode && beyond % window->stride[i] != 0 &&
         window->output[i] * window->stride[i] < window->input[i] + window->pad_begin[i])
         window->output[i]++;
     return MD_OK;

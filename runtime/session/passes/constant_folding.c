@@ -150,6 +150,7 @@ static enum md_code run_part(struct folding *folding, struct md_error *error)
                                   .model = folding->model,
                                   .program = program,
                                   .program_count = program_count,
+                                  .output_count = folding->part.output_count,
                                   .max_run_bytes = (size_t)1 << 30 };
     struct md_run *run;
     MD_TRY(md_run_create(&session, &run, error));

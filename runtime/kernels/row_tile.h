@@ -1,0 +1,86 @@
+/* row_tile.h - the loops over rows of vector_loops.h; included by its variants. Sums run in VF_LANES lanes from the
+ * row's start, so that they depend on the row alone. */
+#ifndef MD_ROW_TILE_H
+#define MD_ROW_TILE_H
+
+#include "vector_loops.h"
+#include "vector_math.h"
+
+#include <math.h>
+
+static vf row_map_vector(enum md_float_map map, vf x)
+{
+    return map == MD_MAP_GELU ? vf_gelu(x) : map == MD_MAP_GELU_TANH ? vf_gelu_tanh(x) : vf_tanh(x);
+}
+
+static void row_map(enum md_float_map map, size_t count, const float *in, float *out)
+{
+    size_t i = 0;
+    for (; i + VF_LANES <= count; i += VF_LANES)
+        vf_store(out + i, row_map_vector(map, vf_load(in + i)));
+    if (i < count) {
+        float rest[VF_LANES] = { 0 };
+        memcpy(rest, in + i, (count - i) * sizeof *rest);
+        vf_store(rest, row_map_vector(map, vf_load(rest)));
+        memcpy(out + i, rest, (count - i) * sizeof *rest);
+    }
+}
+
+/* sum = a + b + c; returns the sum of its elements. */
+static float row_add(const struct md_row_layer_norm *row)
+{
+    vf total = vf_set(0.0f);
+    float rest = 0.0f;
+    size_t i = 0;
+    for (; i + VF_LANES <= row->length; i += VF_LANES) {
+        vf x = vf_load(row->a + i);
+        if (row->b != NULL)
+            x = vf_add(x, vf_load(row->b + i));
+        if (row->c != NULL)
+            x = vf_add(x, vf_load(row->c + i));
+        vf_store(row->sum + i, x);
+        total = vf_add(total, x);
+    }
+    for (; i < row->length; i++) {
+        float x = row->a[i];
+        x = row->b != NULL ? x + row->b[i] : x;
+        x = row->c != NULL ? x + row->c[i] : x;
+        row->sum[i] = x;
+        rest += x;
+    }
+    return vf_sum(total) + rest;
+}
+
+static float row_sum_squares(const float *x, size_t length, float mean)
+{
+    vf total = vf_set(0.0f);
+    float rest = 0.0f;
+    size_t i = 0;
+    for (; i + VF_LANES <= length; i += VF_LANES) {
+        vf difference = vf_subtract(vf_load(x + i), vf_set(mean));
+        total = vf_fma(difference, difference, total);
+    }
+    for (; i < length; i++)
+        rest += (x[i] - mean) * (x[i] - mean);
+    return vf_sum(total) + rest;
+}
+
+static void row_layer_norm(const struct md_row_layer_norm *row)
+{
+    const float count = (float)row->length;
+    const float mean = row_add(row) / count;
+    const float inverse = 1.0f / sqrtf(row_sum_squares(row->sum, row->length, mean) / count + row->epsilon);
+    const float *x = row->sum;
+    size_t i = 0;
+    for (; i + VF_LANES <= row->length; i += VF_LANES) {
+        vf y = vf_multiply(vf_subtract(vf_load(x + i), vf_set(mean)), vf_set(inverse));
+        vf_store(row->out + i, row->bias != NULL ? vf_fma(y, vf_load(row->scale + i), vf_load(row->bias + i)) :
+                                                   vf_multiply(y, vf_load(row->scale + i)));
+    }
+    for (; i < row->length; i++) {
+        float y = (x[i] - mean) * inverse;
+        row->out[i] = row->bias != NULL ? y * row->scale[i] + row->bias[i] : y * row->scale[i];
+    }
+}
+
+#endif

@@ -1,0 +1,19 @@
+/* vector_avx2.c - rows and attention for AVX2 and FMA: this file alone is compiled for them. */
+#include "vector_variant.h"
+
+#include "attention_tile.h"
+#include "row_tile.h"
+
+static bool is_supported(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+const struct md_vector_loops md_vector_loops_avx2 = {
+    .name = "avx2",
+    .is_supported = is_supported,
+    .map = row_map,
+    .layer_norm = row_layer_norm,
+    .attention_workspace = attention_workspace,
+    .attention = attention_run,
+};

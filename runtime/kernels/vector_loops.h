@@ -1,0 +1,52 @@
+/* vector_loops.h - loops over rows of floats and the attention of one head, in the instruction set that the machine
+ * has: chosen once per process, fastest first. Every result depends on its own row alone: its bits are the same in any
+ * batch, at any position. Threads: pure functions. Memory: the caller's. */
+#ifndef MD_VECTOR_LOOPS_H
+#define MD_VECTOR_LOOPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum md_float_map { MD_MAP_GELU, MD_MAP_GELU_TANH, MD_MAP_TANH };
+
+/* One row of LayerNormalization over a + b + c; all rows have `length` elements. */
+struct md_row_layer_norm {
+    size_t length;
+    const float *a;
+    const float *b; /* or NULL */
+    const float *c; /* or NULL */
+    const float *scale;
+    const float *bias; /* or NULL */
+    float epsilon;
+    float *sum;     /* a + b + c; may be a, b or out */
+    float *out;
+};
+
+/* softmax(q k' * scale + mask) v for `queries` rows of one head. Elements of one row of q, k, v and out are adjacent
+ * (row strides in elements). The mask is added; its row of query i begins at i * mask_row_stride. */
+struct md_attention_head {
+    size_t queries, keys, size, value_size;
+    const float *q, *k, *v;
+    ptrdiff_t q_stride, k_stride, v_stride, out_stride;
+    float scale;
+    const float *mask;         /* or NULL */
+    ptrdiff_t mask_row_stride; /* 0: one row for all queries */
+    bool mask_per_key;         /* false: one element for the whole row */
+    float *out;
+};
+
+struct md_vector_loops {
+    const char *name;
+    bool (*is_supported)(void);
+    void (*map)(enum md_float_map map, size_t count, const float *in, float *out); /* in may be out */
+    void (*layer_norm)(const struct md_row_layer_norm *row);
+    /* Bytes for attention; false: overflow. */
+    bool (*attention_workspace)(size_t keys, size_t size, size_t value_size, size_t *out_bytes);
+    void (*attention)(const struct md_attention_head *head, void *workspace); /* 64-byte aligned */
+};
+
+const struct md_vector_loops *md_vector_loops(void);
+/* Variant `index`, the fastest first; NULL after the last one, which every machine supports. For tests. */
+const struct md_vector_loops *md_vector_loops_at(size_t index);
+
+#endif
