@@ -103,7 +103,7 @@ static float code_at(const uint8_t *bytes, size_t index, size_t bits)
 {
     size_t per_byte = 8 / bits;
     unsigned mask = (1u << bits) - 1u;
-    return (float)(bytes[index / per_byte] >> (index % per_byte * bits) & mask);
+    return (float)((unsigned)bytes[index / per_byte] >> (index % per_byte * bits) & mask);
 }
 
 static float zero_point_at(const struct block_source *source, size_t column, size_t block)
