@@ -70,6 +70,7 @@ static enum md_code open_models(struct daemon *daemon, struct md_error *error)
 {
     struct md_services *services = &daemon->services;
     const struct md_config *config = &daemon->config;
+    services->log = &daemon->log;
     MD_TRY(md_registry_open(daemon->allocator, config->registry, &services->registry, error));
     MD_TRY(md_pool_create(daemon->allocator, &services->pool, error));
     const struct md_model_manager_options options = { .allocator = daemon->allocator,

@@ -13,8 +13,10 @@
 
 #include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
+#include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -164,6 +166,13 @@ static void on_shut_down(void *owner, bool ok)
     (void)written; /* an eventfd takes it */
 }
 
+/* The core writes lines of its own to stderr, some of them as often as a client likes (a compressed message
+ * is enough). They are dropped, unless somebody looks for them with GRPC_VERBOSITY. */
+static void drop_line(gpr_log_func_args *args)
+{
+    (void)args;
+}
+
 enum md_code md_server_create(const struct md_server_options *options, struct md_services *services,
                               struct md_server **out_server, struct md_error *error)
 {
@@ -174,6 +183,8 @@ enum md_code md_server_create(const struct md_server_options *options, struct md
     server->services = services;
     server->drained_fd = -1;
     server->shut_down = (struct md_tag){ on_shut_down, server };
+    if (getenv("GRPC_VERBOSITY") == NULL)
+        gpr_set_log_function(drop_line);
     grpc_init();
     enum md_code code = create_parts(server, error);
     if (code != MD_OK) {

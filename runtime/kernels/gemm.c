@@ -114,6 +114,20 @@ void md_matrix_pack(enum md_gemm_type type, size_t depth, size_t columns, const 
     md_matrix_pack_with(loops_of(type), type, depth, columns, b, panels, out_packed);
 }
 
+void md_matrix_pack_fill(enum md_gemm_type type, size_t depth, size_t columns, md_panel_fill_fn fill,
+                         const void *source, void *panels, struct md_packed_matrix *out_packed)
+{
+    const struct md_gemm_loops *loops = loops_of(type);
+    unsigned char *panel = panels;
+    for (size_t first = 0; first < columns; first += loops->panel_width) {
+        size_t width = least(columns - first, loops->panel_width);
+        size_t stride = padded(loops, width);
+        fill(source, first, width, stride, panel);
+        panel += depth * stride * md_gemm_element_size(type);
+    }
+    *out_packed = (struct md_packed_matrix){ type, depth, columns, panels };
+}
+
 /* ---- products ---- */
 size_t md_gemm_workspace(enum md_gemm_type type, size_t depth)
 {

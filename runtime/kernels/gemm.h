@@ -84,5 +84,8 @@ bool md_matrix_pack_size(enum md_gemm_type type, size_t depth, size_t columns, s
 /* Packs B into `panels` (md_matrix_pack_size bytes) and describes it. */
 void md_matrix_pack(enum md_gemm_type type, size_t depth, size_t columns, const struct md_matrix *b, void *panels,
                     struct md_packed_matrix *out_packed);
+/* The same, with B written panel by panel. */
+void md_matrix_pack_fill(enum md_gemm_type type, size_t depth, size_t columns, md_panel_fill_fn fill,
+                         const void *source, void *panels, struct md_packed_matrix *out_packed);
 
 #endif

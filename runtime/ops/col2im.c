@@ -20,7 +20,8 @@ struct col2im {
     size_t block_size, step_count, image_size; /* products over the spatial dims */
 };
 
-static enum md_code col2im_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code col2im_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     struct col2im_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -37,15 +38,19 @@ static bool in_range(int64_t value, int64_t low)
 }
 
 /* One dim from the node's lists. False: a number is out of range, or the block does not fit. */
-static bool dim_of(const struct col2im_parameters *parameters, int32_t at, int32_t spatial, int64_t image, int64_t block,
-                   struct dim *dim)
+static bool dim_of(const struct col2im_parameters *parameters, int32_t at, int32_t spatial, int64_t image,
+                   int64_t block, struct dim *dim)
 {
     int64_t begin = parameters->pads.present ? parameters->pads.values[at] : 0;
     int64_t end = parameters->pads.present ? parameters->pads.values[spatial + at] : 0;
-    *dim = (struct dim){ image, block, parameters->dilations.present ? parameters->dilations.values[at] : 1, begin,
-                         parameters->strides.present ? parameters->strides.values[at] : 1, 0 };
-    if (!in_range(image, 1) || !in_range(block, 1) || !in_range(dim->dilation, 1) || !in_range(dim->stride, 1) ||
-        !in_range(begin, 0) || !in_range(end, 0))
+    *dim = (struct dim){ image,
+                         block,
+                         parameters->dilations.present ? parameters->dilations.values[at] : 1,
+                         begin,
+                         parameters->strides.present ? parameters->strides.values[at] : 1,
+                         0 };
+    if (!in_range(image, 1) || !in_range(block, 1) || !in_range(dim->dilation, 1) ||
+        !in_range(dim->stride, 1) || !in_range(begin, 0) || !in_range(end, 0))
         return false;
     int64_t room = image + begin + end - dim->dilation * (block - 1) - 1;
     dim->steps = room < 0 ? 0 : room / dim->stride + 1;
@@ -62,12 +67,14 @@ static enum md_code col2im_of(struct md_invocation *invocation, struct col2im *c
     MD_TRY(md_expect_tensor(invocation, 2));
     MD_TRY(md_input_ints(invocation, 1, MD_MAX_RANK - 2, image, &count));
     MD_TRY(md_input_ints(invocation, 2, MD_MAX_RANK - 2, block, &block_count));
-    if (count == 0 || block_count != count || (parameters->pads.present && parameters->pads.count != 2 * count) ||
+    if (count == 0 || block_count != count ||
+        (parameters->pads.present && parameters->pads.count != 2 * count) ||
         (parameters->dilations.present && parameters->dilations.count != count) ||
         (parameters->strides.present && parameters->strides.count != count))
         return md_fail(invocation->error, MD_INVALID_ARGUMENT,
-                       "image_shape has %zu entries, block_shape %zu, pads %zu, dilations %zu, strides %zu", count,
-                       block_count, parameters->pads.count, parameters->dilations.count, parameters->strides.count);
+                       "image_shape has %zu entries, block_shape %zu, pads %zu, dilations %zu, strides %zu",
+                       count, block_count, parameters->pads.count, parameters->dilations.count,
+                       parameters->strides.count);
     *col2im = (struct col2im){ (int32_t)count, { { 0 } }, 1, 1, 1 };
     for (int32_t i = 0; i < col2im->spatial; i++) {
         struct dim *dim = &col2im->dims[i];
@@ -75,9 +82,10 @@ static enum md_code col2im_of(struct md_invocation *invocation, struct col2im *c
             !md_checked_multiply(col2im->block_size, (size_t)block[i], &col2im->block_size) ||
             !md_checked_multiply(col2im->step_count, (size_t)dim->steps, &col2im->step_count) ||
             !md_checked_multiply(col2im->image_size, (size_t)image[i], &col2im->image_size))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
-                           "spatial dim %d: a block of %lld with dilation %lld does not fit a picture of %lld", (int)i,
-                           (long long)block[i], (long long)dim->dilation, (long long)image[i]);
+            return md_fail(
+                invocation->error, MD_INVALID_ARGUMENT,
+                "spatial dim %d: a block of %lld with dilation %lld does not fit a picture of %lld", (int)i,
+                (long long)block[i], (long long)dim->dilation, (long long)image[i]);
     }
     return MD_OK;
 }
@@ -87,12 +95,15 @@ static enum md_code col2im_prepare(struct md_invocation *invocation)
     struct col2im col2im;
     MD_TRY(col2im_of(invocation, &col2im));
     const struct md_tensor *input = md_input(invocation, 0);
-    if ((size_t)input->shape.dims[1] % col2im.block_size != 0 || (size_t)input->shape.dims[2] != col2im.step_count)
+    if ((size_t)input->shape.dims[1] % col2im.block_size != 0 ||
+        (size_t)input->shape.dims[2] != col2im.step_count)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT,
-                       "input of [.,%lld,%lld]: blocks have %zu elements in %zu places", (long long)input->shape.dims[1],
-                       (long long)input->shape.dims[2], col2im.block_size, col2im.step_count);
-    struct md_shape shape = { .rank = 2 + col2im.spatial, .dims = { input->shape.dims[0],
-                              input->shape.dims[1] / (int64_t)col2im.block_size } };
+                       "input of [.,%lld,%lld]: blocks have %zu elements in %zu places",
+                       (long long)input->shape.dims[1], (long long)input->shape.dims[2], col2im.block_size,
+                       col2im.step_count);
+    struct md_shape shape = { .rank = 2 + col2im.spatial,
+                              .dims = { input->shape.dims[0],
+                                        input->shape.dims[1] / (int64_t)col2im.block_size } };
     for (int32_t i = 0; i < col2im.spatial; i++)
         shape.dims[2 + i] = col2im.dims[i].image;
     return md_output(invocation, 0, input->datatype, &shape);
@@ -121,8 +132,8 @@ static int64_t position(const struct col2im *col2im, size_t element, size_t step
 #define ADD_INTEGER(datatype_, type) ADD_CASE(datatype_, type, uint64_t)
 #define ADD_CASE(datatype_, type, sum_type)                                                                  \
     case datatype_:                                                                                          \
-        md_elements(type, output)[to] =                                                                      \
-            (type)((sum_type)md_elements(type, output)[to] + (sum_type)md_elements(const type, input)[from]); \
+        md_elements(type, output)[to] = (type)((sum_type)md_elements(type, output)[to] +                     \
+                                               (sum_type)md_elements(const type, input)[from]);              \
         break;
 
 static void add_element(const struct md_tensor *input, size_t from, struct md_tensor *output, size_t to)

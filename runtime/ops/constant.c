@@ -1,5 +1,5 @@
-/* constant.c - tensors made from a shape or from numbers: ConstantOfShape, Range, EyeLike, and Constant for the case
- * that import has left one in the graph. */
+/* constant.c - tensors made from a shape or from numbers: ConstantOfShape, Range, EyeLike, and Constant for
+ * the case that import has left one in the graph. */
 #include "operator_table.h"
 #include "parameters.h"
 #include "strided_copy.h"
@@ -9,8 +9,8 @@
 /* ---- Constant ---- */
 static enum md_code constant_lists(const struct md_configuration *configuration, struct md_tensor *tensor)
 {
-    static const char *const names[] = { "value_int", "value_float", "value_string", "value_ints", "value_floats",
-                                         "value_strings", "sparse_value" };
+    static const char *const names[] = { "value_int",    "value_float",   "value_string", "value_ints",
+                                         "value_floats", "value_strings", "sparse_value" };
     const struct md_attribute *attribute = NULL;
     for (size_t i = 0; attribute == NULL && i < sizeof names / sizeof names[0]; i++)
         attribute = md_attribute_find(configuration->attributes, names[i]);
@@ -22,19 +22,23 @@ static enum md_code constant_lists(const struct md_configuration *configuration,
     enum md_datatype datatype;
     const struct md_shape *shape = &list;
     switch (attribute->kind) {
-    case MD_ATTRIBUTE_INT: case MD_ATTRIBUTE_INTS:
+    case MD_ATTRIBUTE_INT:
+    case MD_ATTRIBUTE_INTS:
         datatype = MD_INT64;
         bytes = attribute->kind == MD_ATTRIBUTE_INT ? &attribute->value.i : attribute->value.ints;
         break;
-    case MD_ATTRIBUTE_FLOAT: case MD_ATTRIBUTE_FLOATS:
+    case MD_ATTRIBUTE_FLOAT:
+    case MD_ATTRIBUTE_FLOATS:
         datatype = MD_FP32;
         bytes = attribute->kind == MD_ATTRIBUTE_FLOAT ? &attribute->value.f : attribute->value.floats;
         break;
-    case MD_ATTRIBUTE_STRING: case MD_ATTRIBUTE_STRINGS:
+    case MD_ATTRIBUTE_STRING:
+    case MD_ATTRIBUTE_STRINGS:
         datatype = MD_BYTES;
         bytes = attribute->kind == MD_ATTRIBUTE_STRING ? &attribute->value.string : attribute->value.strings;
         break;
-    case MD_ATTRIBUTE_TENSOR: case MD_ATTRIBUTE_SPARSE_TENSOR: /* made dense at import */
+    case MD_ATTRIBUTE_TENSOR:
+    case MD_ATTRIBUTE_SPARSE_TENSOR: /* made dense at import */
         *tensor = attribute->value.tensor;
         return MD_OK;
     default:
@@ -54,7 +58,8 @@ static enum md_code constant_lists(const struct md_configuration *configuration,
     return MD_OK;
 }
 
-static enum md_code constant_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code constant_configure(const struct md_configuration *configuration,
+                                       const void **out_parameters)
 {
     struct md_tensor *tensor = md_parameters_new(configuration, sizeof *tensor);
     if (tensor == NULL)
@@ -73,12 +78,14 @@ static enum md_code constant_prepare(struct md_invocation *invocation)
 {
     if (!md_wants_output(invocation, 0))
         return MD_OK;
-    struct md_value value = { .kind = MD_VALUE_TENSOR, .tensor = *(const struct md_tensor *)invocation->parameters };
+    struct md_value value = { .kind = MD_VALUE_TENSOR,
+                              .tensor = *(const struct md_tensor *)invocation->parameters };
     return md_output_value(invocation, 0, &value);
 }
 
 /* ---- ConstantOfShape ---- */
-static enum md_code filled_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code filled_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     static const float zero = 0;
     struct md_tensor *element = md_parameters_new(configuration, sizeof *element);
@@ -88,8 +95,8 @@ static enum md_code filled_configure(const struct md_configuration *configuratio
     const struct md_tensor *value;
     MD_TRY(md_attribute_tensor(configuration->attributes, "value", &value, configuration->error));
     if (value != NULL && value->count != 1)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "value of ConstantOfShape has %zu elements, it must have 1",
-                       value->count);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "value of ConstantOfShape has %zu elements, it must have 1", value->count);
     if (value != NULL) {
         *element = *value;
         return MD_OK;
@@ -155,19 +162,22 @@ static enum md_code range_prepare(struct md_invocation *invocation)
         MD_TRY(md_expect_tensor(invocation, i));
         MD_TRY(md_expect_same_datatype(invocation, 0, i));
         if (md_input(invocation, i)->count != 1)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu of Range has %zu elements, it must have 1", i,
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "input %zu of Range has %zu elements, it must have 1", i,
                            md_input(invocation, i)->count);
     }
     const struct md_tensor *start = md_input(invocation, 0), *limit = md_input(invocation, 1);
     const struct md_tensor *delta = md_input(invocation, 2);
     int64_t count = 0;
-    bool legal = md_datatype_in(start->datatype, MD_TYPES_INTEGER) ?
-                     count_integers(md_tensor_int(start, 0), md_tensor_int(limit, 0), md_tensor_int(delta, 0), &count) :
-                     count_reals(md_tensor_double(start, 0), md_tensor_double(limit, 0), md_tensor_double(delta, 0),
-                                 &count);
+    bool legal = md_datatype_in(start->datatype, MD_TYPES_INTEGER)
+                     ? count_integers(md_tensor_int(start, 0), md_tensor_int(limit, 0),
+                                      md_tensor_int(delta, 0), &count)
+                     : count_reals(md_tensor_double(start, 0), md_tensor_double(limit, 0),
+                                   md_tensor_double(delta, 0), &count);
     if (!legal)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Range from %g to %g by %g: limit is %d elements",
-                       md_tensor_double(start, 0), md_tensor_double(limit, 0), md_tensor_double(delta, 0), RANGE_LIMIT);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "Range from %g to %g by %g: limit is %d elements", md_tensor_double(start, 0),
+                       md_tensor_double(limit, 0), md_tensor_double(delta, 0), RANGE_LIMIT);
     struct md_shape shape = md_shape_of(1, &count);
     return md_output(invocation, 0, start->datatype, &shape);
 }
@@ -212,12 +222,13 @@ static enum md_code eye_configure(const struct md_configuration *configuration, 
         return MD_RESOURCE_EXHAUSTED;
     *out_parameters = parameters;
     MD_TRY(md_attribute_int(configuration->attributes, "k", 0, &parameters->k, configuration->error));
-    MD_TRY(md_attribute_int(configuration->attributes, "dtype", 0, &parameters->datatype, configuration->error));
-    if (parameters->datatype != 0 && (parameters->datatype < 0 || parameters->datatype >= MD_DATATYPE_COUNT ||
-                                      !md_datatype_in((enum md_datatype)parameters->datatype,
-                                                      MD_TYPES_NUMBER | MD_TYPE(MD_BOOL))))
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "dtype %lld of EyeLike is not a number type",
-                       (long long)parameters->datatype);
+    MD_TRY(
+        md_attribute_int(configuration->attributes, "dtype", 0, &parameters->datatype, configuration->error));
+    if (parameters->datatype != 0 &&
+        (parameters->datatype < 0 || parameters->datatype >= MD_DATATYPE_COUNT ||
+         !md_datatype_in((enum md_datatype)parameters->datatype, MD_TYPES_NUMBER | MD_TYPE(MD_BOOL))))
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "dtype %lld of EyeLike is not a number type", (long long)parameters->datatype);
     return MD_OK;
 }
 
@@ -226,7 +237,8 @@ static enum md_code eye_prepare(struct md_invocation *invocation)
     const struct eye_parameters *parameters = invocation->parameters;
     MD_TRY(md_expect_tensor_rank(invocation, 0, 2, 2));
     const struct md_tensor *input = md_input(invocation, 0);
-    enum md_datatype datatype = parameters->datatype != 0 ? (enum md_datatype)parameters->datatype : input->datatype;
+    enum md_datatype datatype =
+        parameters->datatype != 0 ? (enum md_datatype)parameters->datatype : input->datatype;
     return md_output(invocation, 0, datatype, &input->shape);
 }
 
@@ -249,7 +261,8 @@ static enum md_code eye_run(struct md_invocation *invocation)
 enum { RANGE_NATIVE = MD_TYPES_INTEGER | MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64) };
 
 const struct md_operator md_operators_constant[] = {
-    { MD_ONNX, "Constant", 1, MD_OPSET_NEWEST, 0, 0, 1, 1, 0, 0, 0, constant_configure, constant_prepare, NULL },
+    { MD_ONNX, "Constant", 1, MD_OPSET_NEWEST, 0, 0, 1, 1, 0, 0, 0, constant_configure, constant_prepare,
+      NULL },
     { MD_ONNX, "ConstantOfShape", 9, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPE(MD_INT64), 0, 0,
       filled_configure, filled_prepare, filled_run },
     { MD_ONNX, "Range", 11, MD_OPSET_NEWEST, 3, 3, 1, 1, MD_TYPES_NUMBER, RANGE_NATIVE, 0,

@@ -1,7 +1,8 @@
 /* control.c - If and Loop: operators that run a subgraph. Captured values are the executor's business.
  *
- * A loop holds its state, the values of its scan outputs, and what one iteration of the body needs. The executor
- * checks for cancellation whenever a subgraph starts, so a loop without end ends with its request. */
+ * A loop holds its state, the values of its scan outputs, and what one iteration of the body needs. The
+ * executor checks for cancellation whenever a subgraph starts, so a loop without end ends with its request.
+ */
 #include "operator_table.h"
 #include "parameters.h"
 #include "value_list.h"
@@ -47,9 +48,9 @@ static enum md_code if_run(struct md_invocation *invocation)
 /* Body: (iteration, condition, states...) -> (condition, states..., scans...). */
 struct loop {
     size_t states, scans;
-    struct md_value *inputs;      /* 2 + states */
-    struct md_value *outputs;     /* 1 + states + scans */
-    struct md_value_list *lists;  /* scans */
+    struct md_value *inputs;     /* 2 + states */
+    struct md_value *outputs;    /* 1 + states + scans */
+    struct md_value_list *lists; /* scans */
 };
 
 static size_t loop_states(const struct md_invocation *invocation)
@@ -62,12 +63,14 @@ static enum md_code loop_prepare(struct md_invocation *invocation)
     const struct md_tensor *limit = md_input(invocation, 0), *condition = md_input(invocation, 1);
     size_t states = loop_states(invocation), outputs = invocation->output_count;
     if (limit != NULL && (limit->datatype != MD_INT64 || limit->count != 1))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the trip count of Loop must be one INT64, it is %zu of %s",
-                       limit->count, md_datatype_name(limit->datatype));
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "the trip count of Loop must be one INT64, it is %zu of %s", limit->count,
+                       md_datatype_name(limit->datatype));
     if (condition != NULL)
         MD_TRY(expect_condition(invocation, condition, "the condition of Loop"));
     if (outputs < states)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Loop carries %zu values and has %zu outputs", states, outputs);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Loop carries %zu values and has %zu outputs",
+                       states, outputs);
     return md_scratch(invocation, (2 + states + 1 + outputs) * sizeof(struct md_value) +
                                       (outputs - states) * sizeof(struct md_value_list));
 }
@@ -107,7 +110,8 @@ static enum md_code set_iteration(struct md_invocation *invocation, struct md_va
     return MD_OK;
 }
 
-static enum md_code loop_step(struct md_invocation *invocation, struct loop *loop, int64_t iteration, bool *keep_going)
+static enum md_code loop_step(struct md_invocation *invocation, struct loop *loop, int64_t iteration,
+                              bool *keep_going)
 {
     size_t output_count = 1 + loop->states + loop->scans;
     MD_TRY(set_iteration(invocation, &loop->inputs[0], iteration));
@@ -131,7 +135,8 @@ static enum md_code loop_step(struct md_invocation *invocation, struct loop *loo
     return MD_OK;
 }
 
-static enum md_code loop_outputs(struct md_invocation *invocation, const struct loop *loop, int64_t iterations)
+static enum md_code loop_outputs(struct md_invocation *invocation, const struct loop *loop,
+                                 int64_t iterations)
 {
     const struct md_stack_options options = { .lead_rank = 1, .lead = &iterations };
     for (size_t i = 0; i < loop->states; i++)

@@ -1,8 +1,10 @@
-/* einsum.c - Einsum (12): operands are contracted two at a time, from left to right, as batched matrix products.
+/* einsum.c - Einsum (12): operands are contracted two at a time, from left to right, as batched matrix
+ * products.
  *
- * An operand is a strided view with one stride per label: a diagonal adds strides, broadcasting makes them 0. Before a
- * product, labels that nobody needs any more are summed away, and the operand is copied into [batch, rows, depth]
- * order unless it lies that way already. FP32 and FP64 compute in their own type, integers in INT64, which wraps. */
+ * An operand is a strided view with one stride per label: a diagonal adds strides, broadcasting makes them 0.
+ * Before a product, labels that nobody needs any more are summed away, and the operand is copied into [batch,
+ * rows, depth] order unless it lies that way already. FP32 and FP64 compute in their own type, integers in
+ * INT64, which wraps. */
 #include "checked.h"
 #include "einsum_equation.h"
 #include "gemm.h"
@@ -26,7 +28,7 @@ struct labels {
 struct operand {
     const void *bytes;
     enum md_datatype datatype;
-    struct labels labels; /* all different */
+    struct labels labels;              /* all different */
     int64_t strides[MD_EINSUM_LABELS]; /* by position in labels; elements */
 };
 
@@ -58,7 +60,8 @@ static uint64_t mask_of(const struct labels *labels)
 }
 
 /* ---- equation ---- */
-static enum md_code einsum_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code einsum_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     struct einsum_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -66,19 +69,21 @@ static enum md_code einsum_configure(const struct md_configuration *configuratio
     *out_parameters = parameters;
     struct md_span text;
     MD_TRY(md_attribute_string(configuration->attributes, "equation", "", &text, configuration->error));
-    parameters->terms = md_arena_allocate_zeroed(configuration->arena, configuration->input_count,
-                                                 sizeof *parameters->terms);
+    parameters->terms =
+        md_arena_allocate_zeroed(configuration->arena, configuration->input_count, sizeof *parameters->terms);
     if (parameters->terms == NULL)
         return md_fail_memory(configuration->error, "Einsum");
     do {
         if (parameters->term_count == configuration->input_count)
-            return md_fail(configuration->error, MD_INVALID_ARGUMENT, "the equation has more terms than %zu inputs",
-                           configuration->input_count);
-        MD_TRY(md_einsum_term_parse(&text, &parameters->terms[parameters->term_count++], configuration->error));
+            return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                           "the equation has more terms than %zu inputs", configuration->input_count);
+        MD_TRY(
+            md_einsum_term_parse(&text, &parameters->terms[parameters->term_count++], configuration->error));
     } while (md_einsum_take(&text, ","));
     if (parameters->term_count != configuration->input_count)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "the equation has %zu terms, the node %zu inputs",
-                       parameters->term_count, configuration->input_count);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "the equation has %zu terms, the node %zu inputs", parameters->term_count,
+                       configuration->input_count);
     parameters->is_explicit = md_einsum_take(&text, "->");
     if (parameters->is_explicit)
         MD_TRY(md_einsum_term_parse(&text, &parameters->output, configuration->error));
@@ -90,7 +95,8 @@ static enum md_code einsum_configure(const struct md_configuration *configuratio
 /* The label of dim `dim` of input `index`, whose rank has been checked. */
 static uint8_t label_at(const struct md_einsum_term *term, int32_t rank, int32_t ellipsis_rank, int32_t dim)
 {
-    int32_t own = rank - term->count; /* dims of this input's ellipsis; the last ones of all inputs fall together */
+    int32_t own =
+        rank - term->count; /* dims of this input's ellipsis; the last ones of all inputs fall together */
     if (term->ellipsis < 0 || dim < term->ellipsis)
         return term->labels[dim];
     if (dim < term->ellipsis + own)
@@ -119,8 +125,8 @@ static enum md_code read_dims(struct md_invocation *invocation, struct einsum *e
             int64_t have = einsum->dims[label], dim = shape->dims[k];
             if (have >= 0 && have != dim && have != 1 && dim != 1)
                 return md_fail(invocation->error, MD_INVALID_ARGUMENT,
-                               "dim %d of input %zu is %lld, the same label has %lld elsewhere", (int)k, i, (long long)dim,
-                               (long long)have);
+                               "dim %d of input %zu is %lld, the same label has %lld elsewhere", (int)k, i,
+                               (long long)dim, (long long)have);
             einsum->dims[label] = have < 0 || have == 1 ? dim : have;
         }
     }
@@ -150,8 +156,8 @@ static enum md_code explicit_output(struct md_invocation *invocation, struct ein
     for (int32_t i = 0; i < rank; i++) {
         uint8_t label = label_at(term, rank, einsum->ellipsis_rank, i);
         if (einsum->dims[label] < 0 || (used & bit(label)) != 0)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "output label %d of the equation is %s", (int)i,
-                           (used & bit(label)) != 0 ? "there twice" : "in no input");
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "output label %d of the equation is %s",
+                           (int)i, (used & bit(label)) != 0 ? "there twice" : "in no input");
         used |= bit(label);
         einsum->output.items[einsum->output.count++] = label;
     }
@@ -173,7 +179,8 @@ static enum md_code einsum_of(struct md_invocation *invocation, struct einsum *e
 }
 
 /* ---- operands ---- */
-static struct operand operand_of(const struct md_invocation *invocation, const struct einsum *einsum, size_t index)
+static struct operand operand_of(const struct md_invocation *invocation, const struct einsum *einsum,
+                                 size_t index)
 {
     const struct einsum_parameters *parameters = invocation->parameters;
     const struct md_tensor *input = md_input(invocation, index);
@@ -223,7 +230,8 @@ static bool is_dense(const struct einsum *einsum, const struct operand *operand,
     return true;
 }
 
-/* One loop nest: `kept` dims give the elements of the result, `summed` dims what is added up for each of them. */
+/* One loop nest: `kept` dims give the elements of the result, `summed` dims what is added up for each of
+ * them. */
 struct reduction {
     int32_t kept, summed;
     int64_t dims[2][MD_EINSUM_LABELS];
@@ -232,7 +240,8 @@ struct reduction {
 };
 
 /* The next index of a loop nest, as an offset. */
-static int64_t advance(int32_t rank, const int64_t *dims, const int64_t *strides, int64_t *index, int64_t offset)
+static int64_t advance(int32_t rank, const int64_t *dims, const int64_t *strides, int64_t *index,
+                       int64_t offset)
 {
     for (int32_t i = rank - 1; i >= 0; i--) {
         offset += strides[i];
@@ -277,8 +286,10 @@ static void copy_view(const void *bytes, const struct reduction *r, size_t size,
     md_strided_copy(r->kept, r->dims[0], &target, &source, size);
 }
 
-/* Copies an operand to `to`, dense in `order`, in the work type; labels that are not in `order` are summed. */
-static void gather(const struct einsum *einsum, const struct operand *operand, const struct labels *order, void *to)
+/* Copies an operand to `to`, dense in `order`, in the work type; labels that are not in `order` are summed.
+ */
+static void gather(const struct einsum *einsum, const struct operand *operand, const struct labels *order,
+                   void *to)
 {
     struct reduction r = { .count = 1, .terms = 1 };
     for (int32_t i = 0; i < order->count; i++) {
@@ -332,10 +343,11 @@ struct factor {
     ptrdiff_t outer_stride, depth_stride;
 };
 
-/* Lays an operand out as [batch, outer, depth] or [batch, depth, outer], whichever it is, or copies it to `memory`. */
-static struct factor lay_out(const struct einsum *einsum, const struct operand *operand, const struct labels *batch,
-                             const struct labels *outer, const struct labels *depth, bool measuring, char *memory,
-                             size_t *memory_size)
+/* Lays an operand out as [batch, outer, depth] or [batch, depth, outer], whichever it is, or copies it to
+ * `memory`. */
+static struct factor lay_out(const struct einsum *einsum, const struct operand *operand,
+                             const struct labels *batch, const struct labels *outer,
+                             const struct labels *depth, bool measuring, char *memory, size_t *memory_size)
 {
     struct labels order = *batch, other = *batch;
     size_t outer_size = 1, depth_size = 1, count = 0;
@@ -356,16 +368,24 @@ static struct factor lay_out(const struct einsum *einsum, const struct operand *
     return (struct factor){ memory, (ptrdiff_t)depth_size, 1 };
 }
 
-static void multiply(const struct einsum *einsum, const struct factor *a, const struct factor *b, size_t batches,
-                     size_t rows, size_t columns, size_t depth, const struct workspace *workspace)
+static void multiply(const struct einsum *einsum, const struct factor *a, const struct factor *b,
+                     size_t batches, size_t rows, size_t columns, size_t depth,
+                     const struct workspace *workspace)
 {
     size_t size = md_datatype_size(einsum->work);
     struct md_gemm gemm = {
-        .type = einsum->work == MD_FP32 ? MD_GEMM_F32 : einsum->work == MD_FP64 ? MD_GEMM_F64 : MD_GEMM_I64,
-        .rows = rows, .columns = columns, .depth = depth, .c_stride = columns, .finish = { .alpha = 1 },
+        .type = einsum->work == MD_FP32   ? MD_GEMM_F32
+                : einsum->work == MD_FP64 ? MD_GEMM_F64
+                                          : MD_GEMM_I64,
+        .rows = rows,
+        .columns = columns,
+        .depth = depth,
+        .c_stride = columns,
+        .finish = { .alpha = 1 },
     };
     for (size_t i = 0; i < batches && rows * columns > 0; i++) {
-        gemm.a = (struct md_matrix){ (const char *)a->bytes + i * rows * depth * size, a->outer_stride, a->depth_stride };
+        gemm.a = (struct md_matrix){ (const char *)a->bytes + i * rows * depth * size, a->outer_stride,
+                                     a->depth_stride };
         gemm.b = (struct md_matrix){ (const char *)b->bytes + i * columns * depth * size, b->depth_stride,
                                      b->outer_stride };
         gemm.c = workspace->c + i * rows * columns * size;
@@ -395,19 +415,22 @@ static enum md_code contract(struct md_invocation *invocation, const struct eins
     (void)span_of(einsum, &rows, &row_count);
     (void)span_of(einsum, &columns, &column_count);
     (void)span_of(einsum, &depth, &depth_count);
-    struct factor left = lay_out(einsum, a, &batch, &rows, &depth, workspace->measuring, workspace->a,
-                                 &workspace->a_size);
+    struct factor left =
+        lay_out(einsum, a, &batch, &rows, &depth, workspace->measuring, workspace->a, &workspace->a_size);
     /* A factor that is still in c would be overwritten by the product. */
     grow(&workspace->a_size, a->bytes == workspace->c ? batch_count * row_count * depth_count : 0);
     if (!workspace->measuring && left.bytes == workspace->c && workspace->c != NULL) {
-        memcpy(workspace->a, left.bytes, batch_count * row_count * depth_count * md_datatype_size(einsum->work));
+        memcpy(workspace->a, left.bytes,
+               batch_count * row_count * depth_count * md_datatype_size(einsum->work));
         left.bytes = workspace->a;
     }
-    struct factor right = lay_out(einsum, b, &batch, &columns, &depth, workspace->measuring, workspace->b,
-                                  &workspace->b_size);
+    struct factor right =
+        lay_out(einsum, b, &batch, &columns, &depth, workspace->measuring, workspace->b, &workspace->b_size);
     grow(&workspace->c_size, count);
-    size_t gemm_size = md_gemm_workspace(einsum->work == MD_FP32 ? MD_GEMM_F32 :
-                                         einsum->work == MD_FP64 ? MD_GEMM_F64 : MD_GEMM_I64, depth_count);
+    size_t gemm_size = md_gemm_workspace(einsum->work == MD_FP32   ? MD_GEMM_F32
+                                         : einsum->work == MD_FP64 ? MD_GEMM_F64
+                                                                   : MD_GEMM_I64,
+                                         depth_count);
     workspace->gemm_size = gemm_size > workspace->gemm_size ? gemm_size : workspace->gemm_size;
     if (!workspace->measuring)
         multiply(einsum, &left, &right, batch_count, row_count, column_count, depth_count, workspace);
@@ -437,7 +460,8 @@ static enum md_code contract_all(struct md_invocation *invocation, const struct 
     *out_result = operand_of(invocation, einsum, 0);
     for (size_t i = 1; i < invocation->input_count; i++) {
         struct operand next = operand_of(invocation, einsum, i);
-        MD_TRY(contract(invocation, einsum, needed_from(invocation, einsum, i + 1), out_result, &next, workspace));
+        MD_TRY(contract(invocation, einsum, needed_from(invocation, einsum, i + 1), out_result, &next,
+                        workspace));
     }
     return MD_OK;
 }
@@ -457,8 +481,9 @@ static enum md_code einsum_prepare(struct md_invocation *invocation)
     MD_TRY(contract_all(invocation, &einsum, &workspace, &result));
     struct md_shape shape = { .rank = einsum.output.count };
     if (einsum.output.count > MD_MAX_RANK)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the output of Einsum has rank %d, the limit is %d",
-                       (int)einsum.output.count, MD_MAX_RANK);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "the output of Einsum has rank %d, the limit is %d", (int)einsum.output.count,
+                       MD_MAX_RANK);
     for (int32_t i = 0; i < shape.rank; i++)
         shape.dims[i] = einsum.dims[einsum.output.items[i]];
     size_t count;
@@ -466,8 +491,8 @@ static enum md_code einsum_prepare(struct md_invocation *invocation)
         workspace.b_size > PTRDIFF_MAX / 8 || workspace.c_size > PTRDIFF_MAX / 8)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the output of Einsum is too large");
     grow(&workspace.a_size, count); /* integers are narrowed from there */
-    MD_TRY(md_scratch(invocation, padded(workspace.a_size) + padded(workspace.b_size) + padded(workspace.c_size) +
-                                      padded(workspace.gemm_size)));
+    MD_TRY(md_scratch(invocation, padded(workspace.a_size) + padded(workspace.b_size) +
+                                      padded(workspace.c_size) + padded(workspace.gemm_size)));
     return md_output(invocation, 0, md_input(invocation, 0)->datatype, &shape);
 }
 

@@ -24,7 +24,8 @@ static int label_of(char letter)
     return -1;
 }
 
-enum md_code md_einsum_term_parse(struct md_span *text, struct md_einsum_term *out_term, struct md_error *error)
+enum md_code md_einsum_term_parse(struct md_span *text, struct md_einsum_term *out_term,
+                                  struct md_error *error)
 {
     struct md_einsum_term term = { .ellipsis = -1 };
     for (;;) {
@@ -38,9 +39,11 @@ enum md_code md_einsum_term_parse(struct md_span *text, struct md_einsum_term *o
             break;
         int label = label_of(*text->bytes);
         if (label < 0)
-            return md_fail(error, MD_INVALID_ARGUMENT, "character 0x%02x in the equation", (unsigned char)*text->bytes);
+            return md_fail(error, MD_INVALID_ARGUMENT, "character 0x%02x in the equation",
+                           (unsigned char)*text->bytes);
         if (term.count == MD_MAX_RANK)
-            return md_fail(error, MD_INVALID_ARGUMENT, "a term of the equation has more than %d letters", MD_MAX_RANK);
+            return md_fail(error, MD_INVALID_ARGUMENT, "a term of the equation has more than %d letters",
+                           MD_MAX_RANK);
         term.labels[term.count++] = (uint8_t)label;
         text->bytes++;
         text->size--;

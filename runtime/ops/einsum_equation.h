@@ -5,14 +5,15 @@
 
 #include "tensor.h"
 
-/* Labels: A to Z, a to z (in that order, which is that of implicit outputs), then the dims of the ellipsis. */
+/* Labels: A to Z, a to z (in that order, which is that of implicit outputs), then the dims of the ellipsis.
+ */
 enum { MD_EINSUM_LETTERS = 52, MD_EINSUM_LABELS = MD_EINSUM_LETTERS + MD_MAX_RANK };
 
 /* One comma-separated part, or the output. */
 struct md_einsum_term {
-    int32_t count;                /* letters */
+    int32_t count; /* letters */
     uint8_t labels[MD_MAX_RANK];
-    int32_t ellipsis;             /* how many letters stand before it; -1: none */
+    int32_t ellipsis; /* how many letters stand before it; -1: none */
 };
 
 /* Reads the next term of *text, up to a comma, an arrow or the end, and moves *text behind it.

@@ -82,7 +82,10 @@ void md_fourier_init(struct md_fourier *fourier, size_t length, bool inverse, vo
 {
     size_t padded = padded_length(length);
     double *numbers = memory;
-    *fourier = (struct md_fourier){ .length = length, .inverse = inverse, .padded = padded, .signal = numbers,
+    *fourier = (struct md_fourier){ .length = length,
+                                    .inverse = inverse,
+                                    .padded = padded,
+                                    .signal = numbers,
                                     .turns = numbers + 2 * length };
     for (size_t k = 0; k < padded / 2; k++)
         turn(k, padded, fourier->turns + 2 * k);

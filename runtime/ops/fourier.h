@@ -10,13 +10,13 @@ enum { MD_FOURIER_MAX_LENGTH = 1 << 26 };
 
 struct md_fourier {
     size_t length;
-    bool inverse;    /* also divides by the length */
-    size_t padded;   /* power of two: of the transforms that are really made */
-    double *signal;  /* length complex numbers (re, im): input, then output */
-    double *turns;   /* exp(-2 pi i k / padded), k < padded / 2 */
-    double *chirp;   /* Bluestein only: exp(-pi i k^2 / length), k < length */
-    double *filter;  /* Bluestein only: transform of the conjugate chirp */
-    double *work;    /* Bluestein only */
+    bool inverse;   /* also divides by the length */
+    size_t padded;  /* power of two: of the transforms that are really made */
+    double *signal; /* length complex numbers (re, im): input, then output */
+    double *turns;  /* exp(-2 pi i k / padded), k < padded / 2 */
+    double *chirp;  /* Bluestein only: exp(-pi i k^2 / length), k < length */
+    double *filter; /* Bluestein only: transform of the conjugate chirp */
+    double *work;   /* Bluestein only */
 };
 
 /* length in [1, MD_FOURIER_MAX_LENGTH]. */

@@ -1,7 +1,7 @@
 /* grid_sample.c - GridSample (16: planes; 20: any number of spatial dims) and AffineGrid (20).
  *
- * A point of the grid gives, per spatial axis, 1, 2 or 4 input positions with weights; the answer is the sum over all
- * combinations. Positions and weights are computed once per point and used for all channels. */
+ * A point of the grid gives, per spatial axis, 1, 2 or 4 input positions with weights; the answer is the sum
+ * over all combinations. Positions and weights are computed once per point and used for all channels. */
 #include "operator_table.h"
 #include "parameters.h"
 #include "strided_copy.h"
@@ -30,8 +30,11 @@ static enum md_code grid_configure(const struct md_configuration *configuration,
     static const struct {
         const char *word;
         enum grid_mode mode;
-    } modes[] = { { "linear", GRID_LINEAR }, { "bilinear", GRID_LINEAR }, { "nearest", GRID_NEAREST },
-                  { "cubic", GRID_CUBIC },   { "bicubic", GRID_CUBIC } }; /* bi-: opset 16 */
+    } modes[] = { { "linear", GRID_LINEAR },
+                  { "bilinear", GRID_LINEAR },
+                  { "nearest", GRID_NEAREST },
+                  { "cubic", GRID_CUBIC },
+                  { "bicubic", GRID_CUBIC } }; /* bi-: opset 16 */
     static const char *const paddings[] = { "zeros", "border", "reflection" };
     struct grid_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -40,7 +43,8 @@ static enum md_code grid_configure(const struct md_configuration *configuration,
     struct md_span mode, padding;
     int64_t align;
     MD_TRY(md_attribute_string(configuration->attributes, "mode", "linear", &mode, configuration->error));
-    MD_TRY(md_attribute_string(configuration->attributes, "padding_mode", "zeros", &padding, configuration->error));
+    MD_TRY(md_attribute_string(configuration->attributes, "padding_mode", "zeros", &padding,
+                               configuration->error));
     MD_TRY(md_attribute_int(configuration->attributes, "align_corners", 0, &align, configuration->error));
     parameters->align_corners = align != 0;
     bool known_mode = false, known_padding = false;
@@ -55,8 +59,9 @@ static enum md_code grid_configure(const struct md_configuration *configuration,
             known_padding = true;
         }
     if (!known_mode || !known_padding)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "mode \"%.*s\" with padding_mode \"%.*s\" is not known",
-                       (int)mode.size, mode.bytes, (int)padding.size, padding.bytes);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "mode \"%.*s\" with padding_mode \"%.*s\" is not known", (int)mode.size, mode.bytes,
+                       (int)padding.size, padding.bytes);
     return MD_OK;
 }
 
@@ -70,7 +75,8 @@ static enum md_code grid_prepare(struct md_invocation *invocation)
     MD_TRY(md_expect_datatype(invocation, 1, MD_TYPES_FLOAT));
     char a[MD_SHAPE_TEXT_SIZE], b[MD_SHAPE_TEXT_SIZE];
     if (grid->shape.dims[0] != input->shape.dims[0] || grid->shape.dims[rank - 1] != rank - 2)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "a grid of shape %s does not fit an input of shape %s",
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "a grid of shape %s does not fit an input of shape %s",
                        md_shape_text(&grid->shape, a, sizeof a), md_shape_text(&input->shape, b, sizeof b));
     if (parameters->mode != GRID_NEAREST)
         MD_TRY(md_expect_datatype(invocation, 0, MD_TYPES_FLOAT));
@@ -78,7 +84,8 @@ static enum md_code grid_prepare(struct md_invocation *invocation)
     for (int32_t i = 2; i < rank; i++) {
         shape.dims[i] = grid->shape.dims[i - 1];
         if (input->shape.dims[i] == 0)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "spatial dim %d of the input has size 0", i - 2);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "spatial dim %d of the input has size 0",
+                           i - 2);
     }
     return md_output(invocation, 0, input->datatype, &shape);
 }
@@ -122,16 +129,19 @@ static void cubic_weights(double x, double *weights)
     }
 }
 
-static void find_taps(const struct grid_parameters *parameters, double at, bool single, int64_t dim, struct taps *taps)
+static void find_taps(const struct grid_parameters *parameters, double at, bool single, int64_t dim,
+                      struct taps *taps)
 {
     double low = parameters->align_corners ? 0 : -0.5;
     double high = (double)dim - (parameters->align_corners ? 1 : 0.5);
-    double x = parameters->align_corners ? (at + 1) / 2 * (double)(dim - 1) : ((at + 1) * (double)dim - 1) / 2;
+    double x =
+        parameters->align_corners ? (at + 1) / 2 * (double)(dim - 1) : ((at + 1) * (double)dim - 1) / 2;
     if (single) /* the definition computes in the grid's type: it decides ties of the nearest mode */
         x = (double)(float)x;
     if (parameters->mode == GRID_NEAREST)
         x = rint(x);
-    /* Linear and cubic taps are held inside the border one by one; only the cubic kernel sees the difference. */
+    /* Linear and cubic taps are held inside the border one by one; only the cubic kernel sees the difference.
+     */
     if (parameters->padding == PADDING_BORDER && parameters->mode == GRID_NEAREST)
         x = x < 0 ? 0 : x > (double)(dim - 1) ? (double)(dim - 1) : x;
     else if (parameters->padding == PADDING_REFLECTION)
@@ -151,8 +161,10 @@ static void find_taps(const struct grid_parameters *parameters, double at, bool 
         taps->index[t] = resolve(parameters, first + t, dim);
 }
 
-/* Combination `number` of the taps of all axes: its offset in a channel (in elements), or -1, and its weight. */
-static int64_t combine(const struct taps *taps, const int64_t *dims, int32_t spatial, int32_t number, double *out_weight)
+/* Combination `number` of the taps of all axes: its offset in a channel (in elements), or -1, and its weight.
+ */
+static int64_t combine(const struct taps *taps, const int64_t *dims, int32_t spatial, int32_t number,
+                       double *out_weight)
 {
     int64_t offset = 0;
     double weight = 1;
@@ -242,7 +254,8 @@ static enum md_code grid_run(struct md_invocation *invocation)
 }
 
 /* ---- AffineGrid ---- */
-static enum md_code affine_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code affine_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     struct grid_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -264,9 +277,10 @@ static enum md_code affine_prepare(struct md_invocation *invocation)
     MD_TRY(md_input_ints(invocation, 1, MD_MAX_RANK, size, &count));
     int64_t spatial = (int64_t)count - 2;
     char text[MD_SHAPE_TEXT_SIZE];
-    if ((spatial != 2 && spatial != 3) || theta->shape.dims[0] != size[0] || theta->shape.dims[1] != spatial ||
-        theta->shape.dims[2] != spatial + 1)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "theta of shape %s does not fit a size of %zu entries",
+    if ((spatial != 2 && spatial != 3) || theta->shape.dims[0] != size[0] ||
+        theta->shape.dims[1] != spatial || theta->shape.dims[2] != spatial + 1)
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "theta of shape %s does not fit a size of %zu entries",
                        md_shape_text(&theta->shape, text, sizeof text), count);
     struct md_shape shape = { .rank = (int32_t)count, .dims = { size[0] } };
     for (int32_t i = 2; i < shape.rank; i++)
@@ -296,15 +310,17 @@ static enum md_code affine_run(struct md_invocation *invocation)
         double x[4] = { 0 };
         for (int32_t i = spatial - 1; i >= 0; i--) { /* x first: the last axis */
             int64_t dim = output->shape.dims[1 + i];
-            x[spatial - 1 - i] = grid_coordinate((int64_t)(rest % (size_t)dim), dim, parameters->align_corners);
+            x[spatial - 1 - i] =
+                grid_coordinate((int64_t)(rest % (size_t)dim), dim, parameters->align_corners);
             rest /= (size_t)dim;
         }
         x[spatial] = 1;
         for (int32_t row = 0; row < spatial; row++) {
             double sum = 0;
             for (int32_t column = 0; column <= spatial; column++)
-                sum += x[column] * md_tensor_double(theta, (n * (size_t)spatial + (size_t)row) * (size_t)(spatial + 1) +
-                                                               (size_t)column);
+                sum += x[column] *
+                       md_tensor_double(theta, (n * (size_t)spatial + (size_t)row) * (size_t)(spatial + 1) +
+                                                   (size_t)column);
             md_tensor_set_double(output, k * (size_t)spatial + (size_t)row, sum);
         }
     }

@@ -387,7 +387,7 @@ static enum md_code group_configure(const struct md_configuration *configuration
 }
 
 const struct md_operator md_operators_group_query_attention[] = {
-    { MD_MICROSOFT, "GroupQueryAttention", 1, MD_OPSET_MICROSOFT, 7, 17, 1, 4, MD_TYPES_FLOAT & ~MD_TYPE(MD_FP64),
+    { MD_MICROSOFT, "GroupQueryAttention", 1, MD_OPSET_MICROSOFT, 1, 17, 1, 4, MD_TYPES_FLOAT & ~MD_TYPE(MD_FP64),
       MD_TYPE(MD_FP32), 0, group_configure, group_prepare, group_run },
     { 0 },
 };

@@ -29,8 +29,8 @@ size_t md_letter_case_map(struct md_span text, enum md_letter_case letter_case, 
         }
         /* utf8proc has a capital sharp s; Unicode's simple mapping leaves the letter alone. */
         if (character != 0xdf)
-            character = letter_case == MD_CASE_LOWER ? utf8proc_tolower(character) :
-                                                         utf8proc_toupper(character);
+            character =
+                letter_case == MD_CASE_LOWER ? utf8proc_tolower(character) : utf8proc_toupper(character);
         used += (size_t)utf8proc_encode_char(character, (utf8proc_uint8_t *)out + used);
     }
     return used;
@@ -42,12 +42,14 @@ size_t md_white_space(struct md_span text)
     if (text.size == 0)
         return 0;
     utf8proc_int32_t character = decode(text, &size);
-    if ((character >= 0x09 && character <= 0x0d) || (character >= 0x1c && character <= 0x20) || character == 0x85)
+    if ((character >= 0x09 && character <= 0x0d) || (character >= 0x1c && character <= 0x20) ||
+        character == 0x85)
         return size;
     if (character < 0x80)
         return 0;
     utf8proc_category_t category = utf8proc_category(character);
-    bool space = category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
+    bool space = category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
+                 category == UTF8PROC_CATEGORY_ZP;
     return space ? size : 0;
 }
 

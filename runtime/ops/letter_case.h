@@ -11,7 +11,8 @@
 
 enum md_letter_case { MD_CASE_KEEP, MD_CASE_LOWER, MD_CASE_UPPER };
 
-/* A buffer of this many bytes holds the result for `size` bytes: a mapping grows a letter from 2 to 3 bytes at most. */
+/* A buffer of this many bytes holds the result for `size` bytes: a mapping grows a letter from 2 to 3 bytes
+ * at most. */
 size_t md_letter_case_room(size_t size);
 /* Writes the mapped text to `out` and returns its size. Bytes that are not UTF-8 stay as they are. */
 size_t md_letter_case_map(struct md_span text, enum md_letter_case letter_case, char *out);

@@ -1,4 +1,5 @@
-/* lstm.c - LSTM (opsets 1, 7, 14, 22). Gates lie in the order i, o, f, c; peepholes in the order i, o, f. */
+/* lstm.c - LSTM (opsets 1, 7, 14, 22) and com.microsoft's DynamicQuantizeLSTM. Gates lie in the order i, o, f, c;
+ * peepholes in the order i, o, f. */
 #include "operator_table.h"
 #include "recurrent.h"
 
@@ -10,6 +11,18 @@ static const struct md_recurrent_cell lstm_cell = {
     .part_gates = { 4 },
     .has_memory = true,
     .has_extra = true,
+};
+
+/* com.microsoft's DynamicQuantizeLSTM. */
+static const struct md_recurrent_cell quantized_cell = {
+    .gates = 4,
+    .activation_count = 3,
+    .default_activations = { "Sigmoid", "Tanh", "Tanh" },
+    .parts = 1,
+    .part_gates = { 4 },
+    .has_memory = true,
+    .has_extra = true,
+    .quantized = true,
 };
 
 /* One batch entry. `squashed` has room for a row of C on its way through the last activation, whose input is the one
@@ -81,6 +94,11 @@ static enum md_code lstm_configure(const struct md_configuration *configuration,
     return md_recurrent_configure(configuration, &lstm_cell, out_parameters);
 }
 
+static enum md_code quantized_configure(const struct md_configuration *configuration, const void **out_parameters)
+{
+    return md_recurrent_configure(configuration, &quantized_cell, out_parameters);
+}
+
 static enum md_code lstm_run(struct md_invocation *invocation)
 {
     return md_recurrent_run(invocation, lstm_step);
@@ -89,5 +107,7 @@ static enum md_code lstm_run(struct md_invocation *invocation)
 const struct md_operator md_operators_lstm[] = {
     { MD_ONNX, "LSTM", 1, MD_OPSET_NEWEST, 3, 8, 0, 3, MD_TYPES_FLOAT, MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64), 0,
       lstm_configure, md_recurrent_prepare, lstm_run },
+    { MD_MICROSOFT, "DynamicQuantizeLSTM", 1, MD_OPSET_MICROSOFT, 3, 12, 0, 3, MD_TYPE(MD_FP32), 0, 0,
+      quantized_configure, md_recurrent_prepare, lstm_run },
     { 0 },
 };

@@ -1,4 +1,5 @@
-/* nonzero.c - NonZero, Compress, OneHot, Trilu, ReverseSequence: elements chosen by value, mask or position. */
+/* nonzero.c - NonZero, Compress, OneHot, Trilu, ReverseSequence: elements chosen by value, mask or position.
+ */
 #include "operator_table.h"
 #include "parameters.h"
 #include "strided_copy.h"
@@ -18,10 +19,16 @@ static enum md_code nonzero_prepare(struct md_invocation *invocation)
         marks[i] = (expression);                                                                             \
     }                                                                                                        \
     break;
-#define MARK_CASE(datatype_, type) case datatype_: MARK(type, x != 0)
+#define MARK_CASE(datatype_, type)                                                                           \
+    case datatype_:                                                                                          \
+        MARK(type, x != 0)
 
-struct complex64 { float re, im; };
-struct complex128 { double re, im; };
+struct complex64 {
+    float re, im;
+};
+struct complex128 {
+    double re, im;
+};
 
 /* marks[i]: is element i not zero (not empty)? */
 static void mark_nonzero(const struct md_tensor *input, bool *marks)
@@ -30,7 +37,8 @@ static void mark_nonzero(const struct md_tensor *input, bool *marks)
         MD_FOR_EACH_NUMBER(MARK_CASE)
     case MD_BOOL:
         MARK(uint8_t, x != 0)
-    case MD_FP16: case MD_BF16: /* all bits but the sign */
+    case MD_FP16:
+    case MD_BF16: /* all bits but the sign */
         MARK(uint16_t, (x & 0x7fff) != 0)
     case MD_BYTES:
         MARK(struct md_span, x.size != 0)
@@ -83,7 +91,8 @@ struct compress_parameters {
     int64_t axis;
 };
 
-static enum md_code compress_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code compress_configure(const struct md_configuration *configuration,
+                                       const void **out_parameters)
 {
     struct compress_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -152,7 +161,8 @@ struct onehot_parameters {
     int64_t axis;
 };
 
-static enum md_code onehot_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code onehot_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     struct onehot_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -170,14 +180,17 @@ static enum md_code onehot_prepare(struct md_invocation *invocation)
     const struct md_tensor *indices = md_input(invocation, 0), *depth = md_input(invocation, 1);
     const struct md_tensor *values = md_input(invocation, 2);
     if (depth->count != 1 || values->count != 2)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "depth has %zu elements, values has %zu: 1 and 2 are needed",
-                       depth->count, values->count);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "depth has %zu elements, values has %zu: 1 and 2 are needed", depth->count,
+                       values->count);
     double classes = md_tensor_double(depth, 0);
     if (!(classes >= 0 && classes <= (double)INT32_MAX))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "depth is %g: range is [0,%d]", classes, INT32_MAX);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "depth is %g: range is [0,%d]", classes,
+                       INT32_MAX);
     int32_t axis, rank = indices->shape.rank + 1;
     if (rank > MD_MAX_RANK)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "OneHot to rank %d: the limit is %d", rank, MD_MAX_RANK);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "OneHot to rank %d: the limit is %d", rank,
+                       MD_MAX_RANK);
     MD_TRY(md_expect_axis(invocation, parameters->axis, rank, &axis));
     struct md_shape shape = { .rank = rank };
     for (int32_t i = 0; i < rank; i++)
@@ -210,7 +223,7 @@ static enum md_code onehot_run(struct md_invocation *invocation)
     md_fill_elements(output->bytes, values->bytes, output->count, size);
     for (size_t k = 0; k < indices->count; k++) {
         int64_t class = onehot_class(invocation, k, depth);
-        size_t at = (k / inner * (size_t)depth + (size_t)class) * inner + k % inner;
+        size_t at = (k / inner * (size_t)depth + (size_t) class) * inner + k % inner;
         if (class >= 0)
             memcpy(md_elements(char, output) + at * size, md_elements(const char, values) + size, size);
     }
@@ -239,7 +252,8 @@ static enum md_code trilu_prepare(struct md_invocation *invocation)
     MD_TRY(md_expect_tensor_rank(invocation, 0, 2, MD_MAX_RANK));
     const struct md_tensor *k = md_input(invocation, 1);
     if (k != NULL && k->count != 1)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input k of Trilu has %zu elements, it must have 1", k->count);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "input k of Trilu has %zu elements, it must have 1", k->count);
     MD_TRY(md_expect_datatype(invocation, 1, MD_TYPES_INDEX));
     return md_prepare_same(invocation);
 }
@@ -251,7 +265,8 @@ static enum md_code trilu_run(struct md_invocation *invocation)
     struct md_tensor *output = md_output_tensor(invocation, 0);
     if (output == NULL || output->count == 0)
         return MD_OK;
-    int64_t rows = input->shape.dims[input->shape.rank - 2], columns = input->shape.dims[input->shape.rank - 1];
+    int64_t rows = input->shape.dims[input->shape.rank - 2],
+            columns = input->shape.dims[input->shape.rank - 1];
     int64_t k = diagonal != NULL ? md_index_at(diagonal, 0) : 0;
     k = k < -rows ? -rows : k > columns ? columns : k;
     size_t size = md_datatype_size(input->datatype);
@@ -275,17 +290,21 @@ struct reverse_parameters {
     int64_t time_axis, batch_axis;
 };
 
-static enum md_code reverse_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code reverse_configure(const struct md_configuration *configuration,
+                                      const void **out_parameters)
 {
     struct reverse_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
         return MD_RESOURCE_EXHAUSTED;
     *out_parameters = parameters;
-    MD_TRY(md_attribute_int(configuration->attributes, "time_axis", 0, &parameters->time_axis, configuration->error));
-    MD_TRY(md_attribute_int(configuration->attributes, "batch_axis", 1, &parameters->batch_axis, configuration->error));
+    MD_TRY(md_attribute_int(configuration->attributes, "time_axis", 0, &parameters->time_axis,
+                            configuration->error));
+    MD_TRY(md_attribute_int(configuration->attributes, "batch_axis", 1, &parameters->batch_axis,
+                            configuration->error));
     if (!(parameters->time_axis == 0 && parameters->batch_axis == 1) &&
         !(parameters->time_axis == 1 && parameters->batch_axis == 0))
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "time_axis %lld and batch_axis %lld: one is 0, one is 1",
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "time_axis %lld and batch_axis %lld: one is 0, one is 1",
                        (long long)parameters->time_axis, (long long)parameters->batch_axis);
     return MD_OK;
 }
@@ -297,9 +316,11 @@ static enum md_code reverse_prepare(struct md_invocation *invocation)
     MD_TRY(md_expect_tensor_rank(invocation, 1, 1, 1));
     MD_TRY(md_expect_datatype(invocation, 1, MD_TYPES_INDEX));
     const struct md_tensor *input = md_input(invocation, 0), *lengths = md_input(invocation, 1);
-    int64_t batch = input->shape.dims[parameters->batch_axis], time = input->shape.dims[parameters->time_axis];
+    int64_t batch = input->shape.dims[parameters->batch_axis],
+            time = input->shape.dims[parameters->time_axis];
     if (lengths->shape.dims[0] != batch)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "sequence_lens has %lld entries, the batch size is %lld",
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "sequence_lens has %lld entries, the batch size is %lld",
                        (long long)lengths->shape.dims[0], (long long)batch);
     for (size_t i = 0; i < lengths->count; i++)
         if (md_index_at(lengths, i) < 0 || md_index_at(lengths, i) > time)
@@ -317,8 +338,10 @@ static enum md_code reverse_run(struct md_invocation *invocation)
         return MD_OK;
     struct md_strided strides = md_strided_of(input);
     size_t run = (size_t)strides.strides[1];
-    int64_t batch = input->shape.dims[parameters->batch_axis], time = input->shape.dims[parameters->time_axis];
-    int64_t batch_step = strides.strides[parameters->batch_axis], time_step = strides.strides[parameters->time_axis];
+    int64_t batch = input->shape.dims[parameters->batch_axis],
+            time = input->shape.dims[parameters->time_axis];
+    int64_t batch_step = strides.strides[parameters->batch_axis],
+            time_step = strides.strides[parameters->time_axis];
     for (int64_t b = 0; b < batch; b++) {
         int64_t length = md_index_at(lengths, (size_t)b);
         for (int64_t t = 0; t < time; t++) {
@@ -332,7 +355,8 @@ static enum md_code reverse_run(struct md_invocation *invocation)
 
 /* clang-format off */
 const struct md_operator md_operators_nonzero[] = {
-    { MD_ONNX, "NonZero", 9, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_ALL, 0, 0, NULL, nonzero_prepare, nonzero_run },
+    { MD_ONNX, "NonZero", 9, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_ALL, 0, 0,
+      NULL, nonzero_prepare, nonzero_run },
     { MD_ONNX, "Compress", 9, MD_OPSET_NEWEST, 2, 2, 1, 1, MD_TYPES_ALL, 0, 0,
       compress_configure, compress_prepare, compress_run },
     { MD_ONNX, "OneHot", 9, MD_OPSET_NEWEST, 3, 3, 1, 1, MD_TYPES_NUMBER, 0, 0,

@@ -26,21 +26,23 @@ static enum md_code pad_configure(const struct md_configuration *configuration, 
     *out_parameters = parameters;
     struct md_span mode;
     MD_TRY(md_attribute_string(configuration->attributes, "mode", "constant", &mode, configuration->error));
-    MD_TRY(md_attribute_float(configuration->attributes, "value", 0, &parameters->value, configuration->error));
-    MD_TRY(md_int_list_read(configuration, configuration->opset < 2 ? "paddings" : "pads", &parameters->pads));
+    MD_TRY(
+        md_attribute_float(configuration->attributes, "value", 0, &parameters->value, configuration->error));
+    MD_TRY(
+        md_int_list_read(configuration, configuration->opset < 2 ? "paddings" : "pads", &parameters->pads));
     for (int i = 0; i < PAD_MODE_COUNT; i++) {
         if (!md_span_equal(mode, md_span_of(modes[i])))
             continue;
         parameters->mode = (enum pad_mode)i;
         return MD_OK;
     }
-    return md_fail(configuration->error, MD_INVALID_ARGUMENT, "mode \"%.*s\": known are constant, reflect, edge, wrap",
-                   (int)mode.size, mode.bytes);
+    return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                   "mode \"%.*s\": known are constant, reflect, edge, wrap", (int)mode.size, mode.bytes);
 }
 
 /* The pads as listed, and the axes that they belong to (all by default). */
-static enum md_code pad_lists(struct md_invocation *invocation, int32_t rank, int64_t *out_pads, size_t *out_pad_count,
-                              int64_t *out_axes, size_t *out_axis_count)
+static enum md_code pad_lists(struct md_invocation *invocation, int32_t rank, int64_t *out_pads,
+                              size_t *out_pad_count, int64_t *out_axes, size_t *out_axis_count)
 {
     const struct pad_parameters *parameters = invocation->parameters;
     *out_axis_count = (size_t)rank;
@@ -59,15 +61,16 @@ static enum md_code pad_lists(struct md_invocation *invocation, int32_t rank, in
     return MD_OK;
 }
 
-static enum md_code pads_of(struct md_invocation *invocation, const struct md_tensor *input, struct pads *pads)
+static enum md_code pads_of(struct md_invocation *invocation, const struct md_tensor *input,
+                            struct pads *pads)
 {
     const struct pad_parameters *parameters = invocation->parameters;
     int64_t list[2 * MD_MAX_RANK], axes[MD_MAX_RANK];
     size_t count = 0, axis_count = 0;
     MD_TRY(pad_lists(invocation, input->shape.rank, list, &count, axes, &axis_count));
     if (count != 2 * axis_count)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "pads has %zu entries for %zu axes, 2 per axis are needed",
-                       count, axis_count);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "pads has %zu entries for %zu axes, 2 per axis are needed", count, axis_count);
     *pads = (struct pads){ .shape = input->shape };
     bool done[MD_MAX_RANK] = { false };
     for (size_t i = 0; i < axis_count; i++) {
@@ -76,14 +79,16 @@ static enum md_code pads_of(struct md_invocation *invocation, const struct md_te
         int64_t dim = input->shape.dims[axis], before = list[i], after = list[i + axis_count], sum;
         if (done[axis])
             return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Pad lists axis %d twice", axis);
-        if (__builtin_add_overflow(dim, before, &sum) || __builtin_add_overflow(sum, after, &sum) || sum < 0 ||
-            before == INT64_MIN)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "pads %lld and %lld of axis %d with size %lld",
-                           (long long)before, (long long)after, axis, (long long)dim);
+        if (__builtin_add_overflow(dim, before, &sum) || __builtin_add_overflow(sum, after, &sum) ||
+            sum < 0 || before == INT64_MIN)
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "pads %lld and %lld of axis %d with size %lld", (long long)before,
+                           (long long)after, axis, (long long)dim);
         /* Where the crop leaves nothing there is nothing to repeat. */
         int64_t left = dim + (before < 0 ? before : 0) + (after < 0 ? after : 0);
         if (parameters->mode != PAD_CONSTANT && left <= 0 && sum > 0)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Pad of axis %d: %lld elements are left to repeat", axis,
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "Pad of axis %d: %lld elements are left to repeat", axis,
                            (long long)(left < 0 ? 0 : left));
         done[axis] = true;
         pads->before[axis] = before;
@@ -103,8 +108,8 @@ static enum md_code pad_prepare(struct md_invocation *invocation)
     if (value != NULL) {
         MD_TRY(md_expect_same_datatype(invocation, 0, 2));
         if (value->count != 1)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "constant_value has %zu elements, it must have 1",
-                           value->count);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "constant_value has %zu elements, it must have 1", value->count);
     }
     if (!md_shape_count(&pads.shape, input->datatype, &count))
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the output of Pad is too large");
@@ -151,7 +156,8 @@ static int64_t source_index(enum pad_mode mode, int64_t at, int64_t first, int64
 }
 
 /* Byte offsets in the input for every position of every axis, axis after axis. */
-static void fill_offsets(enum pad_mode mode, const struct md_tensor *input, const struct pads *pads, int64_t *offsets)
+static void fill_offsets(enum pad_mode mode, const struct md_tensor *input, const struct pads *pads,
+                         int64_t *offsets)
 {
     struct md_strided from = md_strided_of(input);
     for (int32_t i = 0; i < input->shape.rank; i++) {
@@ -190,7 +196,8 @@ static void copy_by_offsets(const struct md_tensor *input, struct md_tensor *out
 }
 
 /* The element that a constant pad is made of. */
-static void pad_value(const struct md_invocation *invocation, const struct md_tensor *input, void *out_element)
+static void pad_value(const struct md_invocation *invocation, const struct md_tensor *input,
+                      void *out_element)
 {
     const struct pad_parameters *parameters = invocation->parameters;
     const struct md_tensor *value = md_input(invocation, 2);
@@ -247,14 +254,17 @@ static enum md_code crop_pads(struct md_invocation *invocation, struct pads *pad
     size_t count = 0, axis_count = axes->present ? axes->count : (size_t)input->shape.rank;
     MD_TRY(md_input_ints(invocation, 1, MD_MAX_RANK, target, &count));
     if (count != axis_count)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "shape has %zu entries for %zu axes", count, axis_count);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "shape has %zu entries for %zu axes", count,
+                       axis_count);
     *pads = (struct pads){ .shape = input->shape };
     for (size_t i = 0; i < count; i++) {
         int32_t axis;
-        MD_TRY(md_expect_axis(invocation, axes->present ? axes->values[i] : (int64_t)i, input->shape.rank, &axis));
+        MD_TRY(md_expect_axis(invocation, axes->present ? axes->values[i] : (int64_t)i, input->shape.rank,
+                              &axis));
         int64_t dim = input->shape.dims[axis];
         if (target[i] < 0)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "entry %zu of shape is %lld", i, (long long)target[i]);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "entry %zu of shape is %lld", i,
+                           (long long)target[i]);
         pads->before[axis] = target[i] >= dim ? (target[i] - dim) / 2 : -((dim - target[i]) / 2);
         pads->shape.dims[axis] = target[i];
     }
@@ -283,7 +293,8 @@ static enum md_code crop_run(struct md_invocation *invocation)
 /* clang-format off */
 const struct md_operator md_operators_pad[] = {
     { MD_ONNX, "Pad", 1, 10, 1, 1, 1, 1, MD_TYPES_ALL, 0, 0, pad_configure, pad_prepare, pad_run },
-    { MD_ONNX, "Pad", 11, MD_OPSET_NEWEST, 2, 4, 1, 1, MD_TYPES_ALL, 0, 0, pad_configure, pad_prepare, pad_run },
+    { MD_ONNX, "Pad", 11, MD_OPSET_NEWEST, 2, 4, 1, 1, MD_TYPES_ALL, 0, 0,
+      pad_configure, pad_prepare, pad_run },
     { MD_ONNX, "CenterCropPad", 18, MD_OPSET_NEWEST, 2, 2, 1, 1, MD_TYPES_ALL, 0, 0,
       crop_configure, crop_prepare, crop_run },
     { 0 },

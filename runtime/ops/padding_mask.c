@@ -1,7 +1,7 @@
 /* padding_mask.c - see padding_mask.h. */
 #include "padding_mask.h"
 
-#include <math.h>
+#include <float.h>
 
 enum md_code md_attention_bias_open(struct md_invocation *invocation, size_t input, const struct md_attention *core,
                                     const float **out_bias, int64_t *out_strides)
@@ -106,5 +106,5 @@ void md_padding_mask_add(const struct md_attention *attention, size_t batch, siz
             values[mask->first_key + j] += masked[j] > 0 ? 0.0f : mask->filter;
     }
     for (size_t j = mask->past_length + row + 1; mask->is_causal && j < keys; j++)
-        values[j] = -INFINITY;
+        values[j] = -FLT_MAX; /* finite, as the filter is: a row of nothing but masked keys is even */
 }

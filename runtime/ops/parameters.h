@@ -42,8 +42,8 @@ MD_NODISCARD static inline enum md_code md_int_list_read(const struct md_configu
 /* Element i of an INT32 or INT64 tensor, the two types that ONNX allows for indices. */
 static inline int64_t md_index_at(const struct md_tensor *tensor, size_t i)
 {
-    return tensor->datatype == MD_INT32 ? md_elements(const int32_t, tensor)[i] :
-                                          md_elements(const int64_t, tensor)[i];
+    return tensor->datatype == MD_INT32 ? md_elements(const int32_t, tensor)[i]
+                                        : md_elements(const int64_t, tensor)[i];
 }
 
 enum { MD_TYPES_INDEX = (1 << MD_INT32) | (1 << MD_INT64) };

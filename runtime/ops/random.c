@@ -1,7 +1,7 @@
 /* random.c - RandomNormal, RandomUniform, their Like forms, Multinomial, Bernoulli.
  *
- * The `seed` attribute makes a node's numbers the same in every run; without it the run gives a seed. The generator is
- * xoshiro256** (Blackman, Vigna), seeded through splitmix64. */
+ * The `seed` attribute makes a node's numbers the same in every run; without it the run gives a seed. The
+ * generator is xoshiro256** (Blackman, Vigna), seeded through splitmix64. */
 #include "operator_table.h"
 #include "parameters.h"
 
@@ -68,8 +68,9 @@ static double next_normal(struct generator *generator)
 }
 
 /* ---- configure ---- */
-static enum md_code random_configure(const struct md_configuration *configuration, const char *first, float first_absent,
-                                     const char *second, float second_absent, const void **out_parameters)
+static enum md_code random_configure(const struct md_configuration *configuration, const char *first,
+                                     float first_absent, const char *second, float second_absent,
+                                     const void **out_parameters)
 {
     struct random_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -87,16 +88,19 @@ static enum md_code random_configure(const struct md_configuration *configuratio
     if (parameters->datatype < 0 || parameters->datatype >= MD_DATATYPE_COUNT ||
         (parameters->datatype != 0 &&
          !md_datatype_in((enum md_datatype)parameters->datatype, MD_TYPES_NUMBER | MD_TYPE(MD_BOOL))))
-        return md_fail(error, MD_INVALID_ARGUMENT, "dtype %lld is not a number type", (long long)parameters->datatype);
+        return md_fail(error, MD_INVALID_ARGUMENT, "dtype %lld is not a number type",
+                       (long long)parameters->datatype);
     return MD_OK;
 }
 
-static enum md_code normal_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code normal_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     return random_configure(configuration, "mean", 0, "scale", 1, out_parameters);
 }
 
-static enum md_code uniform_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code uniform_configure(const struct md_configuration *configuration,
+                                      const void **out_parameters)
 {
     return random_configure(configuration, "low", 0, "high", 1, out_parameters);
 }
@@ -118,14 +122,16 @@ static enum md_code like_prepare(struct md_invocation *invocation)
     const struct random_parameters *parameters = invocation->parameters;
     MD_TRY(md_expect_tensor(invocation, 0));
     const struct md_tensor *input = md_input(invocation, 0);
-    enum md_datatype datatype = parameters->datatype != 0 ? (enum md_datatype)parameters->datatype : input->datatype;
+    enum md_datatype datatype =
+        parameters->datatype != 0 ? (enum md_datatype)parameters->datatype : input->datatype;
     if (!md_datatype_in(datatype, MD_TYPES_NUMBER | MD_TYPE(MD_BOOL)))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "random numbers of type %s", md_datatype_name(datatype));
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "random numbers of type %s",
+                       md_datatype_name(datatype));
     return md_output(invocation, 0, datatype, &input->shape);
 }
 
-/* Integer outputs are no part of the definition, but legal for Like forms by their input: the value is cut off, and
- * kept where every integer type has it. */
+/* Integer outputs are no part of the definition, but legal for Like forms by their input: the value is cut
+ * off, and kept where every integer type has it. */
 static void store(struct md_tensor *output, size_t index, double value)
 {
     if (!md_datatype_in(output->datatype, MD_TYPES_FLOAT)) {
@@ -177,9 +183,11 @@ static enum md_code multinomial_prepare(struct md_invocation *invocation)
     enum md_datatype datatype = parameters->datatype != 0 ? (enum md_datatype)parameters->datatype : MD_INT32;
     if (!md_datatype_in(datatype, MD_TYPES_INDEX) || parameters->sample_size < 0 || input->shape.dims[1] < 1)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%lld samples of %lld classes as %s",
-                       (long long)parameters->sample_size, (long long)input->shape.dims[1], md_datatype_name(datatype));
+                       (long long)parameters->sample_size, (long long)input->shape.dims[1],
+                       md_datatype_name(datatype));
     if ((uint64_t)input->shape.dims[1] > PTRDIFF_MAX / sizeof(double))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%lld classes are too many", (long long)input->shape.dims[1]);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%lld classes are too many",
+                       (long long)input->shape.dims[1]);
     struct md_shape shape = { .rank = 2, .dims = { input->shape.dims[0], parameters->sample_size } };
     MD_TRY(md_scratch(invocation, (size_t)input->shape.dims[1] * sizeof(double)));
     return md_output(invocation, 0, datatype, &shape);
@@ -229,7 +237,8 @@ static enum md_code multinomial_run(struct md_invocation *invocation)
 enum { ANY = MD_TYPES_ALL, RANDOM = MD_NONDETERMINISTIC };
 
 const struct md_operator md_operators_random[] = {
-    { MD_ONNX, "RandomNormal", 1, MD_OPSET_NEWEST, 0, 0, 1, 1, 0, 0, RANDOM, normal_configure, random_prepare, normal_run },
+    { MD_ONNX, "RandomNormal", 1, MD_OPSET_NEWEST, 0, 0, 1, 1, 0, 0, RANDOM,
+      normal_configure, random_prepare, normal_run },
     { MD_ONNX, "RandomUniform", 1, MD_OPSET_NEWEST, 0, 0, 1, 1, 0, 0, RANDOM,
       uniform_configure, random_prepare, uniform_run },
     { MD_ONNX, "RandomNormalLike", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, ANY, 0, RANDOM,

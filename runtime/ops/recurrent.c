@@ -3,7 +3,10 @@
 
 #include "gemm_operand.h"
 
-enum { INPUT_X, INPUT_W, INPUT_R, INPUT_B, INPUT_LENGTHS, INPUT_H, INPUT_C, INPUT_P };
+enum {
+    INPUT_X, INPUT_W, INPUT_R, INPUT_B, INPUT_LENGTHS, INPUT_H, INPUT_C, INPUT_P, INPUT_W_SCALE, INPUT_W_ZERO_POINT,
+    INPUT_R_SCALE, INPUT_R_ZERO_POINT
+};
 
 /* Elements of gates computed ahead: what stays in the second-level cache. */
 static const size_t chunk_elements = (size_t)1 << 17;
@@ -33,25 +36,62 @@ static enum md_code expect_shape(struct md_invocation *invocation, size_t index,
                    md_shape_text(&tensor->shape, found, sizeof found), md_shape_text(&expected, wanted, sizeof wanted));
 }
 
+/* Scale or zero point of quantized weights: [directions] or [directions, gates * hidden]. */
+static enum md_code expect_per_gate(struct md_invocation *invocation, size_t index, unsigned types, int64_t directions,
+                                    int64_t width)
+{
+    const struct md_tensor *tensor = md_input(invocation, index);
+    char text[MD_SHAPE_TEXT_SIZE];
+    MD_TRY(md_expect_tensor(invocation, index));
+    MD_TRY(md_expect_datatype(invocation, index, types));
+    const int64_t *dims = tensor->shape.dims;
+    if ((tensor->shape.rank == 1 && dims[0] == directions) ||
+        (tensor->shape.rank == 2 && dims[0] == directions && dims[1] == width))
+        return MD_OK;
+    return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has shape %s, expected [%lld] or [%lld,%lld]", index,
+                   md_shape_text(&tensor->shape, text, sizeof text), (long long)directions, (long long)directions,
+                   (long long)width);
+}
+
+static enum md_code check_codes(struct md_invocation *invocation, int64_t directions, int64_t width)
+{
+    static const unsigned byte_types = MD_TYPE(MD_INT8) | MD_TYPE(MD_UINT8);
+    MD_TRY(md_expect_datatype(invocation, INPUT_W, byte_types));
+    MD_TRY(md_expect_datatype(invocation, INPUT_R, byte_types));
+    MD_TRY(expect_per_gate(invocation, INPUT_W_SCALE, MD_TYPE(MD_FP32), directions, width));
+    MD_TRY(expect_per_gate(invocation, INPUT_R_SCALE, MD_TYPE(MD_FP32), directions, width));
+    MD_TRY(expect_per_gate(invocation, INPUT_W_ZERO_POINT, byte_types, directions, width));
+    return expect_per_gate(invocation, INPUT_R_ZERO_POINT, byte_types, directions, width);
+}
+
 static enum md_code read_sizes(struct md_invocation *invocation, struct sizes *out_sizes)
 {
     const struct md_recurrent_parameters *parameters = invocation->parameters;
+    bool quantized = parameters->cell->quantized;
     for (size_t i = INPUT_X; i <= INPUT_R; i++) {
         MD_TRY(md_expect_tensor(invocation, i));
         MD_TRY(md_expect_rank(invocation, i, 3, 3));
-        MD_TRY(md_expect_same_datatype(invocation, INPUT_X, i));
+        if (!quantized)
+            MD_TRY(md_expect_same_datatype(invocation, INPUT_X, i));
     }
     const int64_t *x = md_input(invocation, INPUT_X)->shape.dims;
-    int64_t hidden = md_input(invocation, INPUT_R)->shape.dims[2];
-    int64_t gates;
+    int64_t hidden = md_input(invocation, INPUT_R)->shape.dims[quantized ? 1 : 2];
+    int64_t width;
     if (parameters->hidden_size != 0 && parameters->hidden_size != hidden)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attribute hidden_size is %lld, input R has %lld",
                        (long long)parameters->hidden_size, (long long)hidden);
-    if (__builtin_mul_overflow(hidden, (int64_t)parameters->cell->gates, &gates))
+    if (__builtin_mul_overflow(hidden, 2 * (int64_t)parameters->cell->gates, &width))
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "hidden size %lld is too large", (long long)hidden);
+    width /= 2;
     int64_t directions = (int64_t)parameters->directions;
-    MD_TRY(expect_shape(invocation, INPUT_W, "W", 3, directions, gates, x[2]));
-    MD_TRY(expect_shape(invocation, INPUT_R, "R", 3, directions, gates, hidden));
+    if (quantized) {
+        MD_TRY(expect_shape(invocation, INPUT_W, "W", 3, directions, x[2], width));
+        MD_TRY(expect_shape(invocation, INPUT_R, "R", 3, directions, hidden, width));
+        MD_TRY(check_codes(invocation, directions, width));
+    } else {
+        MD_TRY(expect_shape(invocation, INPUT_W, "W", 3, directions, width, x[2]));
+        MD_TRY(expect_shape(invocation, INPUT_R, "R", 3, directions, width, hidden));
+    }
     *out_sizes = (struct sizes){ (size_t)x[parameters->batch_first ? 1 : 0], (size_t)x[parameters->batch_first ? 0 : 1],
                                  (size_t)x[2], (size_t)hidden };
     return MD_OK;
@@ -333,37 +373,29 @@ static void walk(const struct md_recurrent_pass *pass, const struct md_tensor *x
     }
 }
 
-/* Packs `columns` rows of a weight tensor [directions, gates * hidden, depth] from row `first` on. */
-static struct md_packed_matrix pack(const struct md_recurrent_pass *pass, const struct md_tensor *weights,
-                                    size_t first, size_t depth, size_t columns, void *panels)
-{
-    size_t all = pass->parameters->cell->gates * pass->hidden;
-    struct md_packed_matrix packed;
-    struct md_matrix b = { at(weights->bytes, (pass->direction * all + first) * depth, pass->element_size), 1,
-                           (ptrdiff_t)depth };
-    md_matrix_pack(pass->type, depth, columns, &b, panels, &packed);
-    return packed;
-}
-
 static void open_weights(const struct md_invocation *invocation, const struct layout *layout,
                          struct md_recurrent_pass *pass)
 {
     const struct md_recurrent_parameters *parameters = pass->parameters;
     const struct md_recurrent_cell *cell = parameters->cell;
+    struct md_recurrent_weights w = { md_input(invocation, INPUT_W), md_input(invocation, INPUT_W_SCALE),
+                                      md_input(invocation, INPUT_W_ZERO_POINT) };
+    struct md_recurrent_weights r = { md_input(invocation, INPUT_R), md_input(invocation, INPUT_R_SCALE),
+                                      md_input(invocation, INPUT_R_ZERO_POINT) };
     unsigned char *scratch = invocation->scratch;
-    size_t first = 0;
-    if (parameters->input_weights[pass->direction] != NULL)
-        pass->input_weights = *parameters->input_weights[pass->direction];
+    size_t first = 0, width = cell->gates * pass->hidden, direction = pass->direction;
+    if (parameters->input_weights[direction] != NULL)
+        pass->input_weights = *parameters->input_weights[direction];
     else
-        pass->input_weights = pack(pass, md_input(invocation, INPUT_W), 0, pass->input_size,
-                                   cell->gates * pass->hidden, scratch + layout->input_panels);
+        md_recurrent_pack(cell, &w, pass->type, direction, pass->input_size, width, 0, width,
+                          scratch + layout->input_panels, &pass->input_weights);
     for (size_t i = 0; i < cell->parts; i++) {
         size_t columns = cell->part_gates[i] * pass->hidden;
-        if (parameters->recurrent_weights[pass->direction][i] != NULL)
-            pass->recurrent_weights[i] = *parameters->recurrent_weights[pass->direction][i];
+        if (parameters->recurrent_weights[direction][i] != NULL)
+            pass->recurrent_weights[i] = *parameters->recurrent_weights[direction][i];
         else
-            pass->recurrent_weights[i] = pack(pass, md_input(invocation, INPUT_R), first, pass->hidden, columns,
-                                              scratch + layout->recurrent_panels[i]);
+            md_recurrent_pack(cell, &r, pass->type, direction, pass->hidden, width, first, columns,
+                              scratch + layout->recurrent_panels[i], &pass->recurrent_weights[i]);
         first += columns;
     }
 }

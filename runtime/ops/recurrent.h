@@ -26,6 +26,14 @@ struct md_recurrent_cell {
     size_t part_gates[MD_CELL_MAX_PARTS]; /* gates of each, in order */
     bool has_memory;                      /* LSTM's C: inputs 6 and 7, output 2 */
     bool has_extra;                       /* wants md_recurrent_pass.extra */
+    bool quantized;                       /* W and R are codes [directions, depth, gates * hidden]; inputs 8 to 11 are
+                                             W's scale and zero point, and R's */
+};
+
+/* W or R, as the model has them. */
+struct md_recurrent_weights {
+    const struct md_tensor *elements;
+    const struct md_tensor *scale, *zero_point; /* of codes: one or gates * hidden per direction */
 };
 
 struct md_recurrent_parameters {
@@ -79,6 +87,12 @@ MD_NODISCARD enum md_code md_recurrent_configure(const struct md_configuration *
                                                  const struct md_recurrent_cell *cell, const void **out_parameters);
 MD_NODISCARD enum md_code md_recurrent_prepare(struct md_invocation *invocation);
 MD_NODISCARD enum md_code md_recurrent_run(struct md_invocation *invocation, md_recurrent_step_fn step);
+
+/* Packs the weights of `columns` gate elements from `first` on, of one direction; codes become floats.
+ * `width` is gates * hidden. */
+void md_recurrent_pack(const struct md_recurrent_cell *cell, const struct md_recurrent_weights *weights,
+                       enum md_gemm_type type, size_t direction, size_t depth, size_t width, size_t first,
+                       size_t columns, void *panels, struct md_packed_matrix *out_packed);
 
 /* target[rows][stride], from column `column` on, += source[rows][hidden] times part `part` of the recurrent weights;
  * or = that + bias if not accumulate. */

@@ -71,27 +71,80 @@ static enum md_code read_attributes(const struct md_configuration *configuration
     return MD_OK;
 }
 
-/* Constant W and R of the shapes that prepare will insist on are packed now. */
+/* Is this what prepare will insist on for a scale or zero point? */
+static bool fits_gates(const struct md_tensor *tensor, unsigned types, int64_t directions, int64_t width)
+{
+    const struct md_shape *shape = &tensor->shape;
+    return md_datatype_in(tensor->datatype, types) && (shape->rank == 1 || (shape->rank == 2 && shape->dims[1] == width)) &&
+           shape->dims[0] == directions;
+}
+
+/* W or R as constants of the shape that prepare will insist on. False: not so, and it is packed at every run. */
+static bool constant_weights(const struct md_configuration *configuration, const struct md_recurrent_cell *cell,
+                             size_t input, size_t scale_input, int64_t directions,
+                             struct md_recurrent_weights *out_weights, size_t *out_depth, size_t *out_width)
+{
+    static const unsigned bytes = MD_TYPE(MD_INT8) | MD_TYPE(MD_UINT8);
+    struct md_recurrent_weights weights = { .elements = md_constant_input(configuration, input) };
+    if (weights.elements == NULL || weights.elements->count == 0 || weights.elements->shape.rank != 3 ||
+        weights.elements->shape.dims[0] != directions)
+        return false;
+    int64_t width = weights.elements->shape.dims[cell->quantized ? 2 : 1];
+    if (cell->quantized) {
+        weights.scale = md_constant_input(configuration, scale_input);
+        weights.zero_point = md_constant_input(configuration, scale_input + 1);
+        if (weights.scale == NULL || weights.zero_point == NULL ||
+            !md_datatype_in(weights.elements->datatype, bytes) ||
+            !fits_gates(weights.scale, MD_TYPE(MD_FP32), directions, width) ||
+            !fits_gates(weights.zero_point, bytes, directions, width))
+            return false;
+    }
+    *out_weights = weights;
+    *out_width = (size_t)width;
+    *out_depth = (size_t)weights.elements->shape.dims[cell->quantized ? 1 : 2];
+    return true;
+}
+
+static enum md_code pack_part(const struct md_configuration *configuration, const struct md_recurrent_cell *cell,
+                              const struct md_recurrent_weights *weights, enum md_gemm_type type, size_t direction,
+                              size_t depth, size_t width, size_t first, size_t columns,
+                              const struct md_packed_matrix **out_packed)
+{
+    size_t size;
+    if (!md_matrix_pack_size(type, depth, columns, &size))
+        return MD_OK;
+    struct md_packed_matrix *packed = md_arena_allocate(configuration->arena, sizeof *packed);
+    void *panels = md_arena_allocate(configuration->arena, size);
+    if (packed == NULL || panels == NULL)
+        return md_fail_memory(configuration->error, "packed weights");
+    md_recurrent_pack(cell, weights, type, direction, depth, width, first, columns, panels, packed);
+    *out_packed = packed;
+    return MD_OK;
+}
+
+/* Constant weights are packed now. */
 static enum md_code pack_weights(const struct md_configuration *configuration,
                                  struct md_recurrent_parameters *parameters)
 {
     const struct md_recurrent_cell *cell = parameters->cell;
-    const struct md_tensor *w = md_constant_input(configuration, 1), *r = md_constant_input(configuration, 2);
-    if (r == NULL || w == NULL || r->count == 0 || w->count == 0 || r->shape.rank != 3 || w->shape.rank != 3)
+    struct md_recurrent_weights w, r;
+    enum md_gemm_type type = MD_GEMM_F32;
+    size_t input_size, hidden, width, r_width, gates_width;
+    int64_t directions = (int64_t)parameters->directions;
+    if (!constant_weights(configuration, cell, 1, 8, directions, &w, &input_size, &width) ||
+        !constant_weights(configuration, cell, 2, 10, directions, &r, &hidden, &r_width) ||
+        __builtin_mul_overflow(hidden, cell->gates, &gates_width) || width != gates_width || r_width != gates_width ||
+        w.elements->datatype != r.elements->datatype)
         return MD_OK;
-    size_t hidden = (size_t)r->shape.dims[2], input_size = (size_t)w->shape.dims[2], width;
-    if (__builtin_mul_overflow(hidden, cell->gates, &width) || (size_t)r->shape.dims[1] != width ||
-        (size_t)w->shape.dims[1] != width || (size_t)r->shape.dims[0] != parameters->directions ||
-        (size_t)w->shape.dims[0] != parameters->directions || w->datatype != r->datatype)
+    if (!cell->quantized && !md_gemm_type_of(w.elements->datatype, &type))
         return MD_OK;
     for (size_t d = 0; d < parameters->directions; d++) {
-        size_t first = d * width;
-        MD_TRY(md_pack_weight(configuration, w, first * input_size, input_size, width, 1, (ptrdiff_t)input_size,
-                              &parameters->input_weights[d]));
+        size_t first = 0;
+        MD_TRY(pack_part(configuration, cell, &w, type, d, input_size, width, 0, width, &parameters->input_weights[d]));
         for (size_t i = 0; i < cell->parts; i++) {
             size_t columns = cell->part_gates[i] * hidden;
-            MD_TRY(md_pack_weight(configuration, r, first * hidden, hidden, columns, 1, (ptrdiff_t)hidden,
-                                  &parameters->recurrent_weights[d][i]));
+            MD_TRY(pack_part(configuration, cell, &r, type, d, hidden, width, first, columns,
+                             &parameters->recurrent_weights[d][i]));
             first += columns;
         }
     }

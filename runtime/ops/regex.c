@@ -1,8 +1,8 @@
 /* regex.c - RegexFullMatch (20), on PCRE2.
  *
- * RE2 promises time linear in the text. PCRE2's alternative algorithm (pcre2_dfa_match) follows all matches at once
- * instead of trying them one after the other, which keeps hostile patterns in bounds; what its limits stop is
- * RESOURCE_EXHAUSTED. The compiled pattern lives in the model's arena. */
+ * RE2 promises time linear in the text. PCRE2's alternative algorithm (pcre2_dfa_match) follows all matches
+ * at once instead of trying them one after the other, which keeps hostile patterns in bounds; what its limits
+ * stop is RESOURCE_EXHAUSTED. The compiled pattern lives in the model's arena. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
@@ -39,7 +39,8 @@ static void keep(void *memory, void *owner)
     (void)owner;
 }
 
-static enum md_code compile(const struct md_configuration *configuration, struct md_span pattern, pcre2_code **out_code)
+static enum md_code compile(const struct md_configuration *configuration, struct md_span pattern,
+                            pcre2_code **out_code)
 {
     pcre2_general_context *memory = pcre2_general_context_create(arena_allocate, keep, configuration->arena);
     pcre2_compile_context *context = memory != NULL ? pcre2_compile_context_create(memory) : NULL;
@@ -70,8 +71,8 @@ static enum md_code regex_configure(const struct md_configuration *configuration
     struct md_span pattern, translated;
     MD_TRY(md_attribute_string(configuration->attributes, "pattern", "", &pattern, configuration->error));
     if (pattern.size > MAX_PATTERN)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "the regular expression has %zu bytes, the limit is %d",
-                       pattern.size, MAX_PATTERN);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "the regular expression has %zu bytes, the limit is %d", pattern.size, MAX_PATTERN);
     char *bytes = md_arena_allocate(configuration->arena, md_regex_room(pattern.size));
     if (bytes == NULL)
         return md_fail_memory(configuration->error, "a regular expression");
@@ -92,14 +93,16 @@ static enum md_code match(struct md_invocation *invocation, struct md_span text,
 {
     const struct regex_parameters *parameters = invocation->parameters;
     static const char empty[1] = "";
-    int result = pcre2_dfa_match(parameters->code, (PCRE2_SPTR)(text.size > 0 ? text.bytes : empty), text.size, 0, 0,
-                                 data, context, invocation->scratch, WORKSPACE_INTS);
+    int result = pcre2_dfa_match(parameters->code, (PCRE2_SPTR)(text.size > 0 ? text.bytes : empty),
+                                 text.size, 0, 0, data, context, invocation->scratch, WORKSPACE_INTS);
     *out_match = result >= 0;
     /* Text that is not UTF-8 (error codes UTF8_ERR1 to UTF8_ERR21) matches nothing. */
-    if (result >= 0 || result == PCRE2_ERROR_NOMATCH || (result <= PCRE2_ERROR_UTF8_ERR1 && result >= PCRE2_ERROR_UTF8_ERR21))
+    if (result >= 0 || result == PCRE2_ERROR_NOMATCH ||
+        (result <= PCRE2_ERROR_UTF8_ERR1 && result >= PCRE2_ERROR_UTF8_ERR21))
         return MD_OK;
     return md_fail(invocation->error, MD_RESOURCE_EXHAUSTED,
-                   "matching a text of %zu bytes with a regular expression: PCRE2 gave up with code %d", text.size, result);
+                   "matching a text of %zu bytes with a regular expression: PCRE2 gave up with code %d",
+                   text.size, result);
 }
 
 static enum md_code regex_run(struct md_invocation *invocation)

@@ -38,8 +38,8 @@ static void copy(struct translation *t, size_t size)
 
 static enum md_code refuse(const struct translation *t, const char *what)
 {
-    return md_fail(t->error, MD_INVALID_ARGUMENT, "the regular expression has %s at byte %zu, which RE2 does not know",
-                   what, t->at);
+    return md_fail(t->error, MD_INVALID_ARGUMENT,
+                   "the regular expression has %s at byte %zu, which RE2 does not know", what, t->at);
 }
 
 /* \Q ... \E: everything between is plain text. */
@@ -92,8 +92,23 @@ static enum md_code translate_escape(struct translation *t)
     case 'Q':
         copy_quoted(t);
         return MD_OK;
-    case 'a': case 'f': case 't': case 'n': case 'r': case 'x': case 'd': case 'D': case 'w': case 'W': case 'p':
-    case 'P': case 'b': case 'B': case 'A': case 'z': case 'C':
+    case 'a':
+    case 'f':
+    case 't':
+    case 'n':
+    case 'r':
+    case 'x':
+    case 'd':
+    case 'D':
+    case 'w':
+    case 'W':
+    case 'p':
+    case 'P':
+    case 'b':
+    case 'B':
+    case 'A':
+    case 'z':
+    case 'C':
         put(t, t->pattern.bytes + t->at, 2);
         break;
     default:
@@ -117,7 +132,8 @@ static enum md_code translate_group(struct translation *t)
         return MD_OK;
     }
     size_t ahead = 2;
-    if ((peek(t, 2) == 'P' && peek(t, 3) == '<') || (peek(t, 2) == '<' && peek(t, 3) != '=' && peek(t, 3) != '!')) {
+    if ((peek(t, 2) == 'P' && peek(t, 3) == '<') ||
+        (peek(t, 2) == '<' && peek(t, 3) != '=' && peek(t, 3) != '!')) {
         copy(t, peek(t, 2) == 'P' ? 4 : 3);
         return MD_OK;
     }

@@ -1,8 +1,8 @@
 /* regex_syntax.h - RE2's syntax, which ONNX's RegexFullMatch speaks, in the words of PCRE2.
  *
- * Most of RE2 is also PCRE2. What differs is rewritten (\v, \s, \S, octal numbers), and what RE2 does not have is
- * refused: look-around, back-references, possessive and atomic groups, recursion, conditions, verbs, comments.
- * Threads: pure functions. */
+ * Most of RE2 is also PCRE2. What differs is rewritten (\v, \s, \S, octal numbers), and what RE2 does not
+ * have is refused: look-around, back-references, possessive and atomic groups, recursion, conditions, verbs,
+ * comments. Threads: pure functions. */
 #ifndef MD_REGEX_SYNTAX_H
 #define MD_REGEX_SYNTAX_H
 

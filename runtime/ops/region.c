@@ -15,7 +15,8 @@ struct region_parameters {
     bool maximum;
 };
 
-static enum md_code check_output_size(const struct md_configuration *configuration, int64_t height, int64_t width)
+static enum md_code check_output_size(const struct md_configuration *configuration, int64_t height,
+                                      int64_t width)
 {
     if (height >= 1 && width >= 1 && height <= INT32_MAX && width <= INT32_MAX)
         return MD_OK;
@@ -34,7 +35,8 @@ static enum md_code align_configure(const struct md_configuration *configuration
     const struct md_attributes *attributes = configuration->attributes;
     MD_TRY(md_attribute_int(attributes, "output_height", 1, &parameters->height, configuration->error));
     MD_TRY(md_attribute_int(attributes, "output_width", 1, &parameters->width, configuration->error));
-    MD_TRY(md_attribute_int(attributes, "sampling_ratio", 0, &parameters->sampling_ratio, configuration->error));
+    MD_TRY(
+        md_attribute_int(attributes, "sampling_ratio", 0, &parameters->sampling_ratio, configuration->error));
     MD_TRY(md_attribute_float(attributes, "spatial_scale", 1, &scale, configuration->error));
     MD_TRY(md_attribute_string(attributes, "mode", "avg", &mode, configuration->error));
     /* Opset 10 has no such attribute and does not shift. */
@@ -48,8 +50,8 @@ static enum md_code align_configure(const struct md_configuration *configuration
         return md_fail(configuration->error, MD_INVALID_ARGUMENT, "sampling_ratio is %lld: range is [0,%d]",
                        (long long)parameters->sampling_ratio, INT16_MAX);
     if (!parameters->maximum && !md_span_equal(mode, md_span_of("avg")))
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "mode \"%.*s\": known are avg and max", (int)mode.size,
-                       mode.bytes);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "mode \"%.*s\": known are avg and max",
+                       (int)mode.size, mode.bytes);
     return check_output_size(configuration, parameters->height, parameters->width);
 }
 
@@ -65,9 +67,11 @@ static enum md_code align_prepare(struct md_invocation *invocation)
     const struct md_tensor *batch = md_input(invocation, 2);
     if (rois->shape.dims[1] != 4 || rois->shape.dims[0] != batch->shape.dims[0])
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "rois of [%lld,%lld] with %lld batch indices",
-                       (long long)rois->shape.dims[0], (long long)rois->shape.dims[1], (long long)batch->shape.dims[0]);
-    struct md_shape shape = { .rank = 4, .dims = { rois->shape.dims[0], input->shape.dims[1], parameters->height,
-                                                   parameters->width } };
+                       (long long)rois->shape.dims[0], (long long)rois->shape.dims[1],
+                       (long long)batch->shape.dims[0]);
+    struct md_shape shape = { .rank = 4,
+                              .dims = { rois->shape.dims[0], input->shape.dims[1], parameters->height,
+                                        parameters->width } };
     return md_output(invocation, 0, input->datatype, &shape);
 }
 
@@ -103,7 +107,8 @@ struct region {
     int64_t rows, columns;
 };
 
-static struct region region_of(const struct region_parameters *parameters, const struct md_tensor *rois, size_t at)
+static struct region region_of(const struct region_parameters *parameters, const struct md_tensor *rois,
+                               size_t at)
 {
     double shift = parameters->half_pixel ? 0.5 : 0;
     double left = md_tensor_double(rois, 4 * at) * parameters->scale - shift;
@@ -114,8 +119,12 @@ static struct region region_of(const struct region_parameters *parameters, const
         width = width > 1 ? width : 1;
         height = height > 1 ? height : 1;
     }
-    struct region region = { top, left, height / (double)parameters->height, width / (double)parameters->width,
-                             parameters->sampling_ratio, parameters->sampling_ratio };
+    struct region region = { top,
+                             left,
+                             height / (double)parameters->height,
+                             width / (double)parameters->width,
+                             parameters->sampling_ratio,
+                             parameters->sampling_ratio };
     if (parameters->sampling_ratio == 0) { /* adaptive; bounded, whatever the numbers are */
         double rows = ceil(region.cell_height), columns = ceil(region.cell_width);
         region.rows = rows > 0 && rows < 4096 ? (int64_t)rows : rows >= 4096 ? 4096 : 0;
@@ -152,10 +161,9 @@ static struct region region_of(const struct region_parameters *parameters, const
         for (size_t c = 0; c < channels; c++, planes += height * width)                                      \
             for (int64_t row = 0; row < parameters->height; row++)                                           \
                 for (int64_t column = 0; column < parameters->width; column++)                               \
-                    *to++ = align_cell_##type(region, planes, height, width,                                 \
-                                              region->top + (double)row * region->cell_height,               \
-                                              region->left + (double)column * region->cell_width,            \
-                                              parameters->maximum);                                          \
+                    *to++ = align_cell_##type(                                                               \
+                        region, planes, height, width, region->top + (double)row * region->cell_height,      \
+                        region->left + (double)column * region->cell_width, parameters->maximum);            \
     }
 DEFINE_ALIGN(float)
 DEFINE_ALIGN(double)
@@ -173,20 +181,20 @@ static enum md_code align_run(struct md_invocation *invocation)
     size_t image = channels * (size_t)height * (size_t)width;
     size_t cells = channels * (size_t)parameters->height * (size_t)parameters->width;
     if (height == 0 || width == 0)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "RoiAlign of a picture of %lld x %lld", (long long)height,
-                       (long long)width);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "RoiAlign of a picture of %lld x %lld",
+                       (long long)height, (long long)width);
     for (size_t i = 0; i < batch->count; i++) {
         int64_t n = md_index_at(batch, i);
         if (n < 0 || n >= input->shape.dims[0])
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "batch index %lld: range is [0,%lld]", (long long)n,
-                           (long long)(input->shape.dims[0] - 1));
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "batch index %lld: range is [0,%lld]",
+                           (long long)n, (long long)(input->shape.dims[0] - 1));
         struct region region = region_of(parameters, rois, i);
         if (input->datatype == MD_FP64)
-            align_double(parameters, &region, md_elements(const double, input) + (size_t)n * image, channels, height,
-                         width, md_elements(double, output) + i * cells);
+            align_double(parameters, &region, md_elements(const double, input) + (size_t)n * image, channels,
+                         height, width, md_elements(double, output) + i * cells);
         else
-            align_float(parameters, &region, md_elements(const float, input) + (size_t)n * image, channels, height,
-                        width, md_elements(float, output) + i * cells);
+            align_float(parameters, &region, md_elements(const float, input) + (size_t)n * image, channels,
+                        height, width, md_elements(float, output) + i * cells);
     }
     return MD_OK;
 }
@@ -204,7 +212,8 @@ static enum md_code pool_configure(const struct md_configuration *configuration,
     MD_TRY(md_attribute_float(configuration->attributes, "spatial_scale", 1, &scale, configuration->error));
     MD_TRY(md_attribute_ints(configuration->attributes, "pooled_shape", &size, &count, configuration->error));
     if (count != 2)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "pooled_shape has %zu entries, it must have 2", count);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "pooled_shape has %zu entries, it must have 2", count);
     parameters->height = size[0];
     parameters->width = size[1];
     parameters->scale = (double)scale;
@@ -221,8 +230,9 @@ static enum md_code pool_prepare(struct md_invocation *invocation)
     if (rois->shape.dims[1] != 5)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "rois have %lld columns, they must have 5",
                        (long long)rois->shape.dims[1]);
-    struct md_shape shape = { .rank = 4, .dims = { rois->shape.dims[0], input->shape.dims[1], parameters->height,
-                                                   parameters->width } };
+    struct md_shape shape = { .rank = 4,
+                              .dims = { rois->shape.dims[0], input->shape.dims[1], parameters->height,
+                                        parameters->width } };
     return md_output(invocation, 0, input->datatype, &shape);
 }
 
@@ -238,8 +248,8 @@ static void cell_range(double start, double end, int64_t at, int64_t cells, int6
     *out_end = !(high > 0) ? 0 : high > (double)limit ? limit : (int64_t)high;
 }
 
-static void pool_region(const struct region_parameters *parameters, const struct md_tensor *input, size_t image,
-                        const double *box, struct md_tensor *output, size_t to)
+static void pool_region(const struct region_parameters *parameters, const struct md_tensor *input,
+                        size_t image, const double *box, struct md_tensor *output, size_t to)
 {
     int64_t height = input->shape.dims[2], width = input->shape.dims[3];
     for (size_t c = 0; c < (size_t)input->shape.dims[1]; c++)
@@ -251,8 +261,8 @@ static void pool_region(const struct region_parameters *parameters, const struct
                 double largest = bottom > top && right > left ? -INFINITY : 0;
                 for (int64_t y = top; y < bottom; y++)
                     for (int64_t x = left; x < right; x++) {
-                        double value = md_tensor_double(input, image + (c * (size_t)height + (size_t)y) * (size_t)width +
-                                                                   (size_t)x);
+                        double value = md_tensor_double(
+                            input, image + (c * (size_t)height + (size_t)y) * (size_t)width + (size_t)x);
                         largest = value > largest ? value : largest;
                     }
                 md_tensor_set_double(output, to++, largest);
@@ -309,8 +319,8 @@ static enum md_code expect_number(struct md_invocation *invocation, size_t input
     const struct md_tensor *tensor = md_input(invocation, input);
     MD_TRY(md_expect_datatype(invocation, input, types));
     if (tensor != NULL && tensor->count != 1)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has %zu elements, it must have 1", input,
-                       tensor->count);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has %zu elements, it must have 1",
+                       input, tensor->count);
     return MD_OK;
 }
 
@@ -325,13 +335,14 @@ static enum md_code nms_prepare(struct md_invocation *invocation)
     const struct md_shape *boxes = &md_input(invocation, 0)->shape, *scores = &md_input(invocation, 1)->shape;
     char a[MD_SHAPE_TEXT_SIZE], b[MD_SHAPE_TEXT_SIZE];
     if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] || boxes->dims[1] != scores->dims[2])
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "boxes of shape %s do not fit scores of shape %s",
-                       md_shape_text(boxes, a, sizeof a), md_shape_text(scores, b, sizeof b));
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "boxes of shape %s do not fit scores of shape %s", md_shape_text(boxes, a, sizeof a),
+                       md_shape_text(scores, b, sizeof b));
     size_t count = (size_t)boxes->dims[1], classes = md_shape_product(scores, 0, 2), all;
     if (__builtin_mul_overflow(count, classes, &all) || __builtin_add_overflow(all, 2 * count, &all) ||
         all > PTRDIFF_MAX / (3 * sizeof(int64_t)))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "NonMaxSuppression of %zu boxes in %zu classes is too much",
-                       count, classes);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "NonMaxSuppression of %zu boxes in %zu classes is too much", count, classes);
     /* Room for the worst case: every box of every class is chosen. */
     return md_scratch(invocation, (2 * count + 3 * (all - 2 * count)) * sizeof(int64_t));
 }
@@ -371,14 +382,16 @@ static bool better_score(const void *owner, int64_t a, int64_t b)
     return candidates->scores[a] > candidates->scores[b];
 }
 
-/* Greedy: the best box that overlaps no chosen one too much. Appends indices to `chosen`, returns how many. */
-static size_t suppress(const struct candidates *candidates, size_t count, size_t limit, const float *score_threshold,
-                       float iou_threshold, int64_t *order, int64_t *spare, int64_t *chosen)
+/* Greedy: the best box that overlaps no chosen one too much. Appends indices to `chosen`, returns how many.
+ */
+static size_t suppress(const struct candidates *candidates, size_t count, size_t limit,
+                       const float *score_threshold, float iou_threshold, int64_t *order, int64_t *spare,
+                       int64_t *chosen)
 {
     size_t left = 0, taken = 0;
     for (size_t i = 0; i < count; i++)
-        if (score_threshold == NULL ? candidates->scores[i] == candidates->scores[i] :
-                                      candidates->scores[i] > *score_threshold)
+        if (score_threshold == NULL ? candidates->scores[i] == candidates->scores[i]
+                                    : candidates->scores[i] > *score_threshold)
             order[left++] = (int64_t)i;
     md_index_sort(order, spare, left, better_score, candidates);
     for (size_t i = 0; i < left && taken < limit; i++) {

@@ -1,7 +1,7 @@
 /* resize.c - Resize (10, 11, 13, 18, 19) and its forerunner Upsample (1, 7, 9).
  *
- * The nearest mode only moves elements and takes any type. Linear and cubic modes make one pass per axis over FP32
- * numbers (FP64 for FP64 and wide integers), with weights computed in double. */
+ * The nearest mode only moves elements and takes any type. Linear and cubic modes make one pass per axis over
+ * FP32 numbers (FP64 for FP64 and wide integers), with weights computed in double. */
 #include "resize_axis.h"
 
 #include "checked.h"
@@ -31,8 +31,8 @@ struct resize {
 };
 
 /* ---- configure ---- */
-static enum md_code parse_word(const struct md_configuration *configuration, const char *name, const char *const *words,
-                               int count, int *out_word)
+static enum md_code parse_word(const struct md_configuration *configuration, const char *name,
+                               const char *const *words, int count, int *out_word)
 {
     struct md_span value;
     MD_TRY(md_attribute_string(configuration->attributes, name, words[0], &value, configuration->error));
@@ -41,13 +41,15 @@ static enum md_code parse_word(const struct md_configuration *configuration, con
             *out_word = i;
             return MD_OK;
         }
-    return md_fail(configuration->error, MD_INVALID_ARGUMENT, "%s \"%.*s\" is not known", name, (int)value.size,
-                   value.bytes);
+    return md_fail(configuration->error, MD_INVALID_ARGUMENT, "%s \"%.*s\" is not known", name,
+                   (int)value.size, value.bytes);
 }
 
-static enum md_code parse_mode(const struct md_configuration *configuration, struct resize_parameters *parameters)
+static enum md_code parse_mode(const struct md_configuration *configuration,
+                               struct resize_parameters *parameters)
 {
-    static const char *const modes[] = { "nearest", "linear", "cubic", "bilinear" }; /* bilinear: Upsample-1 */
+    static const char *const modes[] = { "nearest", "linear", "cubic",
+                                         "bilinear" }; /* bilinear: Upsample-1 */
     int mode;
     MD_TRY(parse_word(configuration, "mode", modes, 4, &mode));
     parameters->options.mode = mode == 3 ? MD_RESIZE_LINEAR : (enum md_resize_mode)mode;
@@ -55,7 +57,8 @@ static enum md_code parse_mode(const struct md_configuration *configuration, str
 }
 
 /* Resize-10 and Upsample: positions are asymmetric, and there are no other options. */
-static enum md_code upsample_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code upsample_configure(const struct md_configuration *configuration,
+                                       const void **out_parameters)
 {
     struct resize_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -69,22 +72,25 @@ static enum md_code upsample_configure(const struct md_configuration *configurat
         return MD_OK;
     }
     if (configuration->opset >= 7)
-        return md_attribute_floats(configuration->attributes, "scales", &parameters->scales, &parameters->scale_count,
-                                   configuration->error);
+        return md_attribute_floats(configuration->attributes, "scales", &parameters->scales,
+                                   &parameters->scale_count, configuration->error);
     float *scales = md_arena_allocate_zeroed(configuration->arena, 4, sizeof *scales);
     if (scales == NULL)
         return md_fail_memory(configuration->error, "Upsample");
     scales[0] = scales[1] = 1;
     parameters->scales = scales;
     parameters->scale_count = 4;
-    MD_TRY(md_attribute_float(configuration->attributes, "height_scale", 1, &scales[2], configuration->error));
+    MD_TRY(
+        md_attribute_float(configuration->attributes, "height_scale", 1, &scales[2], configuration->error));
     return md_attribute_float(configuration->attributes, "width_scale", 1, &scales[3], configuration->error);
 }
 
-static enum md_code resize_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code resize_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
-    static const char *const coordinates[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
-                                               "align_corners", "asymmetric", "tf_crop_and_resize",
+    static const char *const coordinates[] = { "half_pixel",          "half_pixel_symmetric",
+                                               "pytorch_half_pixel",  "align_corners",
+                                               "asymmetric",          "tf_crop_and_resize",
                                                "tf_half_pixel_for_nn" };
     static const char *const nearest[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil" };
     static const char *const policies[] = { "stretch", "not_larger", "not_smaller" };
@@ -96,17 +102,19 @@ static enum md_code resize_configure(const struct md_configuration *configuratio
     int64_t exclude, antialias;
     float cubic_a;
     MD_TRY(parse_mode(configuration, parameters));
-    MD_TRY(parse_word(configuration, "coordinate_transformation_mode", coordinates, MD_RESIZE_COORDINATES_COUNT, &word));
+    MD_TRY(parse_word(configuration, "coordinate_transformation_mode", coordinates,
+                      MD_RESIZE_COORDINATES_COUNT, &word));
     parameters->options.coordinates = (enum md_resize_coordinates)word;
     MD_TRY(parse_word(configuration, "nearest_mode", nearest, MD_RESIZE_NEAREST_COUNT, &word));
     parameters->options.nearest = (enum md_resize_nearest)word;
     MD_TRY(parse_word(configuration, "keep_aspect_ratio_policy", policies, POLICY_COUNT, &word));
     parameters->policy = (enum resize_policy)word;
-    MD_TRY(md_attribute_float(configuration->attributes, "cubic_coeff_a", -0.75f, &cubic_a, configuration->error));
+    MD_TRY(md_attribute_float(configuration->attributes, "cubic_coeff_a", -0.75f, &cubic_a,
+                              configuration->error));
     MD_TRY(md_attribute_int(configuration->attributes, "exclude_outside", 0, &exclude, configuration->error));
     MD_TRY(md_attribute_int(configuration->attributes, "antialias", 0, &antialias, configuration->error));
-    MD_TRY(md_attribute_float(configuration->attributes, "extrapolation_value", 0, &parameters->extrapolation_value,
-                              configuration->error));
+    MD_TRY(md_attribute_float(configuration->attributes, "extrapolation_value", 0,
+                              &parameters->extrapolation_value, configuration->error));
     parameters->options.cubic_a = (double)cubic_a;
     parameters->options.exclude_outside = exclude != 0;
     parameters->options.antialias = antialias != 0;
@@ -124,14 +132,16 @@ static const struct md_tensor *given(const struct md_invocation *invocation, siz
     return tensor != NULL && tensor->count > 0 ? tensor : NULL;
 }
 
-static enum md_code resized_axes(struct md_invocation *invocation, int32_t rank, int32_t *out_axes, size_t *out_count)
+static enum md_code resized_axes(struct md_invocation *invocation, int32_t rank, int32_t *out_axes,
+                                 size_t *out_count)
 {
     const struct resize_parameters *parameters = invocation->parameters;
     size_t count = parameters->axes.present ? parameters->axes.count : (size_t)rank;
     bool used[MD_MAX_RANK] = { false };
     for (size_t i = 0; i < count; i++) {
         int32_t axis;
-        MD_TRY(md_expect_axis(invocation, parameters->axes.present ? parameters->axes.values[i] : (int64_t)i, rank, &axis));
+        MD_TRY(md_expect_axis(invocation, parameters->axes.present ? parameters->axes.values[i] : (int64_t)i,
+                              rank, &axis));
         if (used[axis])
             return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Resize lists axis %d twice", axis);
         used[axis] = true;
@@ -141,15 +151,18 @@ static enum md_code resized_axes(struct md_invocation *invocation, int32_t rank,
     return MD_OK;
 }
 
-static enum md_code expect_entries(struct md_invocation *invocation, const char *what, size_t have, size_t wanted)
+static enum md_code expect_entries(struct md_invocation *invocation, const char *what, size_t have,
+                                   size_t wanted)
 {
     if (have == wanted)
         return MD_OK;
-    return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%s has %zu entries, %zu are needed", what, have, wanted);
+    return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%s has %zu entries, %zu are needed", what, have,
+                   wanted);
 }
 
 /* Opset 18: one scale for all resized axes, the smallest or the largest, keeps the picture's proportions. */
-static void keep_proportions(enum resize_policy policy, struct resize *resize, const int32_t *axes, size_t count)
+static void keep_proportions(enum resize_policy policy, struct resize *resize, const int32_t *axes,
+                             size_t count)
 {
     if (policy == POLICY_STRETCH || count == 0)
         return;
@@ -167,8 +180,8 @@ static void keep_proportions(enum resize_policy policy, struct resize *resize, c
     }
 }
 
-static enum md_code set_sizes(struct md_invocation *invocation, const struct md_tensor *sizes, struct resize *resize,
-                              const int32_t *axes, size_t count)
+static enum md_code set_sizes(struct md_invocation *invocation, const struct md_tensor *sizes,
+                              struct resize *resize, const int32_t *axes, size_t count)
 {
     const struct resize_parameters *parameters = invocation->parameters;
     MD_TRY(md_expect_datatype(invocation, parameters->sizes_input, MD_TYPE(MD_INT64)));
@@ -177,35 +190,39 @@ static enum md_code set_sizes(struct md_invocation *invocation, const struct md_
         struct md_resize_axis *axis = &resize->axes[axes[i]];
         axis->out = md_index_at(sizes, i);
         if (axis->out < 0 || axis->out > INT32_MAX || (axis->in == 0 && axis->out > 0))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "axis %d of size %lld cannot be resized to %lld",
-                           (int)axes[i], (long long)axis->in, (long long)axis->out);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "axis %d of size %lld cannot be resized to %lld", (int)axes[i],
+                           (long long)axis->in, (long long)axis->out);
         axis->scale = axis->in > 0 ? (double)axis->out / (double)axis->in : 1;
     }
     keep_proportions(parameters->policy, resize, axes, count);
     return MD_OK;
 }
 
-static enum md_code set_scales(struct md_invocation *invocation, const struct md_tensor *scales, struct resize *resize,
-                               const int32_t *axes, size_t count)
+static enum md_code set_scales(struct md_invocation *invocation, const struct md_tensor *scales,
+                               struct resize *resize, const int32_t *axes, size_t count)
 {
     const struct resize_parameters *parameters = invocation->parameters;
     if (scales != NULL)
         MD_TRY(md_expect_datatype(invocation, parameters->scales_input, MD_TYPE(MD_FP32)));
-    MD_TRY(expect_entries(invocation, "scales", scales != NULL ? scales->count : parameters->scale_count, count));
+    MD_TRY(expect_entries(invocation, "scales", scales != NULL ? scales->count : parameters->scale_count,
+                          count));
     for (size_t i = 0; i < count; i++) {
         struct md_resize_axis *axis = &resize->axes[axes[i]];
         float scale = scales != NULL ? md_elements(const float, scales)[i] : parameters->scales[i];
         float size = floorf(scale * (float)axis->in); /* in FP32, as ONNX's shape inference has it */
         if (!(scale > 0 && isfinite(scale)) || !(size < (float)INT32_MAX))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "axis %d of size %lld cannot be scaled by %g",
-                           (int)axes[i], (long long)axis->in, (double)scale);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "axis %d of size %lld cannot be scaled by %g", (int)axes[i], (long long)axis->in,
+                           (double)scale);
         axis->scale = (double)scale;
         axis->out = (int64_t)size;
     }
     return MD_OK;
 }
 
-static enum md_code set_roi(struct md_invocation *invocation, struct resize *resize, const int32_t *axes, size_t count)
+static enum md_code set_roi(struct md_invocation *invocation, struct resize *resize, const int32_t *axes,
+                            size_t count)
 {
     const struct resize_parameters *parameters = invocation->parameters;
     const struct md_tensor *roi = given(invocation, parameters->roi_input);
@@ -244,10 +261,11 @@ static enum md_code resize_of(struct md_invocation *invocation, struct resize *r
         const struct md_resize_axis *axis = &resize->axes[i];
         resize->shape.dims[i] = axis->out;
         resize->taps[i] = md_resize_taps(&parameters->options, axis);
-        resize->pass[i] = axis->scale != 1 || axis->out != axis->in || axis->roi_start != 0 || axis->roi_end != 1;
+        resize->pass[i] =
+            axis->scale != 1 || axis->out != axis->in || axis->roi_start != 0 || axis->roi_end != 1;
         if (resize->taps[i] == 0)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "axis %d: scale %g is too small for antialias", i,
-                           axis->scale);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "axis %d: scale %g is too small for antialias", i, axis->scale);
     }
     return MD_OK;
 }
@@ -255,18 +273,19 @@ static enum md_code resize_of(struct md_invocation *invocation, struct resize *r
 /* ---- memory ---- */
 static bool works_in_double(enum md_datatype datatype)
 {
-    return md_datatype_in(datatype, MD_TYPE(MD_FP64) | MD_TYPE(MD_INT32) | MD_TYPE(MD_INT64) | MD_TYPE(MD_UINT32) |
-                                        MD_TYPE(MD_UINT64));
+    return md_datatype_in(datatype, MD_TYPE(MD_FP64) | MD_TYPE(MD_INT32) | MD_TYPE(MD_INT64) |
+                                        MD_TYPE(MD_UINT32) | MD_TYPE(MD_UINT64));
 }
 
-/* Scratch: for one axis at a time indices, weights and flags; then two buffers for what is between the passes. */
+/* Scratch: for one axis at a time indices, weights and flags; then two buffers for what is between the
+ * passes. */
 struct layout {
     size_t indices, weights, flags; /* entries of the largest axis; for nearest, of all axes */
     size_t between;                 /* elements of the largest intermediate, input and output included */
 };
 
-static enum md_code layout_of(struct md_invocation *invocation, const struct resize *resize, struct layout *layout,
-                              size_t *out_size)
+static enum md_code layout_of(struct md_invocation *invocation, const struct resize *resize,
+                              struct layout *layout, size_t *out_size)
 {
     const struct resize_parameters *parameters = invocation->parameters;
     bool nearest = parameters->options.mode == MD_RESIZE_NEAREST;
@@ -275,22 +294,27 @@ static enum md_code layout_of(struct md_invocation *invocation, const struct res
     for (int32_t i = 0; i < shape.rank; i++) {
         size_t entries, count;
         shape.dims[i] = resize->shape.dims[i];
-        if (!md_checked_multiply((size_t)shape.dims[i], resize->taps[i], &entries) || entries > PTRDIFF_MAX / 64 ||
-            !md_shape_count(&shape, MD_FP64, &count))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Resize of axis %d to %lld is too large", i,
-                           (long long)shape.dims[i]);
-        layout->indices = nearest ? layout->indices + entries : layout->indices > entries ? layout->indices : entries;
-        layout->flags = nearest ? layout->flags + entries :
-                        layout->flags > (size_t)shape.dims[i] ? layout->flags : (size_t)shape.dims[i];
+        if (!md_checked_multiply((size_t)shape.dims[i], resize->taps[i], &entries) ||
+            entries > PTRDIFF_MAX / 64 || !md_shape_count(&shape, MD_FP64, &count))
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Resize of axis %d to %lld is too large",
+                           i, (long long)shape.dims[i]);
+        layout->indices = nearest                     ? layout->indices + entries
+                          : layout->indices > entries ? layout->indices
+                                                      : entries;
+        layout->flags = nearest                                 ? layout->flags + entries
+                        : layout->flags > (size_t)shape.dims[i] ? layout->flags
+                                                                : (size_t)shape.dims[i];
         if (!nearest && count > layout->between)
             layout->between = count;
     }
     layout->weights = layout->indices;
     layout->flags = (layout->flags + 63) / 64 * 64;
-    size_t element = works_in_double(md_input(invocation, 0)->datatype) ? sizeof(double) : sizeof(float), between;
+    size_t element = works_in_double(md_input(invocation, 0)->datatype) ? sizeof(double) : sizeof(float),
+           between;
     if (!md_checked_multiply(layout->between, 2 * element, &between) || between > PTRDIFF_MAX / 2)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Resize needs too much memory");
-    *out_size = layout->indices * sizeof(int64_t) + layout->weights * sizeof(double) + layout->flags + between;
+    *out_size =
+        layout->indices * sizeof(int64_t) + layout->weights * sizeof(double) + layout->flags + between;
     return MD_OK;
 }
 
@@ -334,7 +358,8 @@ static void nearest_rows(const struct md_tensor *input, struct md_tensor *output
     }
 }
 
-static void run_nearest(struct md_invocation *invocation, const struct resize *resize, const struct layout *layout)
+static void run_nearest(struct md_invocation *invocation, const struct resize *resize,
+                        const struct layout *layout)
 {
     const struct resize_parameters *parameters = invocation->parameters;
     const struct md_tensor *input = md_input(invocation, 0);
@@ -401,9 +426,12 @@ static void write_integers(const void *from, bool wide, struct md_tensor *output
     static const struct {
         double low, high;
     } limits[MD_DATATYPE_COUNT] = {
-        [MD_INT8] = { INT8_MIN, INT8_MAX },     [MD_UINT8] = { 0, UINT8_MAX },
-        [MD_INT16] = { INT16_MIN, INT16_MAX },  [MD_UINT16] = { 0, UINT16_MAX },
-        [MD_INT32] = { INT32_MIN, INT32_MAX },  [MD_UINT32] = { 0, UINT32_MAX },
+        [MD_INT8] = { INT8_MIN, INT8_MAX },
+        [MD_UINT8] = { 0, UINT8_MAX },
+        [MD_INT16] = { INT16_MIN, INT16_MAX },
+        [MD_UINT16] = { 0, UINT16_MAX },
+        [MD_INT32] = { INT32_MIN, INT32_MAX },
+        [MD_UINT32] = { 0, UINT32_MAX },
         [MD_INT64] = { -9223372036854775808.0, 9223372036854774784.0 },
         [MD_UINT64] = { 0, 18446744073709549568.0 }, /* the largest doubles that fit */
     };
@@ -414,10 +442,10 @@ static void write_integers(const void *from, bool wide, struct md_tensor *output
     }
 }
 
-/* The passes that change something, in the order of the axes. Returns where the result is: `last` when there was a
- * pass and `last` is not NULL. */
-static const void *run_passes(struct md_invocation *invocation, const struct resize *resize, const struct layout *layout,
-                              const void *from, void *last)
+/* The passes that change something, in the order of the axes. Returns where the result is: `last` when there
+ * was a pass and `last` is not NULL. */
+static const void *run_passes(struct md_invocation *invocation, const struct resize *resize,
+                              const struct layout *layout, const void *from, void *last)
 {
     const struct resize_parameters *parameters = invocation->parameters;
     bool wide = works_in_double(md_input(invocation, 0)->datatype);
@@ -435,9 +463,14 @@ static const void *run_passes(struct md_invocation *invocation, const struct res
             continue;
         const struct md_resize_axis *axis = &resize->axes[i];
         md_resize_axis_fill(&parameters->options, axis, resize->taps[i], indices, weights, flags);
-        struct pass pass = { .outer = md_shape_product(&shape, 0, i), .in = (size_t)axis->in, .out = (size_t)axis->out,
-                             .inner = md_shape_product(&shape, i + 1, shape.rank), .taps = resize->taps[i],
-                             .indices = indices, .weights = weights, .outside = flags,
+        struct pass pass = { .outer = md_shape_product(&shape, 0, i),
+                             .in = (size_t)axis->in,
+                             .out = (size_t)axis->out,
+                             .inner = md_shape_product(&shape, i + 1, shape.rank),
+                             .taps = resize->taps[i],
+                             .indices = indices,
+                             .weights = weights,
+                             .outside = flags,
                              .extrapolation_value = (double)parameters->extrapolation_value };
         void *to = i == final && last != NULL ? last : from == buffers[0] ? buffers[1] : buffers[0];
         if (wide)

@@ -29,8 +29,8 @@ static double original(enum md_resize_coordinates mode, const struct md_resize_a
     }
 }
 
-/* align_corners and the crop divide by length - 1, which a fractional length may bring close to 0: whatever comes
- * out, it must be a number that converts to an integer. */
+/* align_corners and the crop divide by length - 1, which a fractional length may bring close to 0: whatever
+ * comes out, it must be a number that converts to an integer. */
 static double bounded(double x, const struct md_resize_axis *axis)
 {
     double limit = 4 * (double)axis->in + 16;
@@ -105,12 +105,13 @@ static int64_t clamp(int64_t index, int64_t count)
     return index < 0 ? 0 : index >= count ? count - 1 : index;
 }
 
-void md_resize_axis_fill(const struct md_resize_options *options, const struct md_resize_axis *axis, size_t taps,
-                         int64_t *out_indices, double *out_weights, uint8_t *out_outside)
+void md_resize_axis_fill(const struct md_resize_options *options, const struct md_resize_axis *axis,
+                         size_t taps, int64_t *out_indices, double *out_weights, uint8_t *out_outside)
 {
     for (int64_t p = 0; p < axis->out; p++, out_indices += taps, out_weights += taps) {
         double x = bounded(original(options->coordinates, axis, (double)p), axis);
-        *out_outside++ = options->coordinates == MD_RESIZE_TF_CROP_AND_RESIZE && (x < 0 || x > (double)(axis->in - 1));
+        *out_outside++ =
+            options->coordinates == MD_RESIZE_TF_CROP_AND_RESIZE && (x < 0 || x > (double)(axis->in - 1));
         if (options->mode == MD_RESIZE_NEAREST) {
             out_indices[0] = clamp((int64_t)round_position(options->nearest, x, axis->scale), axis->in);
             out_weights[0] = 1;

@@ -47,9 +47,9 @@ struct md_resize_axis {
 
 /* Taps per output position; 0: the scale is too small for antialiasing. */
 size_t md_resize_taps(const struct md_resize_options *options, const struct md_resize_axis *axis);
-/* Fills out * taps indices (clamped to the axis) and weights, and out flags: 1 where the position lies outside the
- * axis and extrapolation_value takes its place. */
-void md_resize_axis_fill(const struct md_resize_options *options, const struct md_resize_axis *axis, size_t taps,
-                         int64_t *out_indices, double *out_weights, uint8_t *out_outside);
+/* Fills out * taps indices (clamped to the axis) and weights, and out flags: 1 where the position lies
+ * outside the axis and extrapolation_value takes its place. */
+void md_resize_axis_fill(const struct md_resize_options *options, const struct md_resize_axis *axis,
+                         size_t taps, int64_t *out_indices, double *out_weights, uint8_t *out_outside);
 
 #endif

@@ -1,8 +1,8 @@
 /* scan.c - Scan: a body run for every element of the scan inputs, with state from one to the next.
  *
  * Opset 9 on: (states..., scan inputs...), each scan input along its own axis and direction.
- * Opset 8: (sequence_lens, states..., scan inputs...), with a batch dim before the sequence dim; every batch entry is
- * scanned by itself, and shorter ones are filled up with zeros. */
+ * Opset 8: (sequence_lens, states..., scan inputs...), with a batch dim before the sequence dim; every batch
+ * entry is scanned by itself, and shorter ones are filled up with zeros. */
 #include "operator_table.h"
 #include "parameters.h"
 #include "strided_copy.h"
@@ -15,14 +15,14 @@ struct scan_parameters {
 
 /* One execution of the node. Body: (states..., slices...) -> (states..., scan outputs...). */
 struct scan {
-    size_t first;   /* node input that is state 0 */
+    size_t first; /* node input that is state 0 */
     size_t states, slices, scans;
-    bool batched;   /* opset 8 */
-    int64_t batch;  /* 1 without */
-    int64_t length; /* of the longest sequence */
-    struct md_value *inputs;  /* of the body: states + slices */
-    struct md_value *outputs; /* of the body: states + scans */
-    struct md_value *sources; /* slices: scan inputs with the scan axis in front */
+    bool batched;                /* opset 8 */
+    int64_t batch;               /* 1 without */
+    int64_t length;              /* of the longest sequence */
+    struct md_value *inputs;     /* of the body: states + slices */
+    struct md_value *outputs;    /* of the body: states + scans */
+    struct md_value *sources;    /* slices: scan inputs with the scan axis in front */
     struct md_value_list *lists; /* states (opset 8 only) + scans */
 };
 
@@ -37,12 +37,13 @@ static enum md_code scan_configure(const struct md_configuration *configuration,
     MD_TRY(md_attribute_int(configuration->attributes, "num_scan_inputs", 0, &count, configuration->error));
     size_t inputs = configuration->input_count - (batched && configuration->input_count > 0 ? 1 : 0);
     if (count < 1 || (uint64_t)count > inputs)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "num_scan_inputs is %lld, the node has %zu inputs",
-                       (long long)count, inputs);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "num_scan_inputs is %lld, the node has %zu inputs", (long long)count, inputs);
     parameters->scan_inputs = (size_t)count;
     if (configuration->output_count < inputs - parameters->scan_inputs)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "Scan carries %zu values and has %zu outputs",
-                       inputs - parameters->scan_inputs, configuration->output_count);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "Scan carries %zu values and has %zu outputs", inputs - parameters->scan_inputs,
+                       configuration->output_count);
     MD_TRY(md_int_list_read(configuration, "scan_input_axes", &parameters->input_axes));
     MD_TRY(md_int_list_read(configuration, batched ? "directions" : "scan_input_directions",
                             &parameters->input_directions));
@@ -54,8 +55,8 @@ static enum md_code scan_configure(const struct md_configuration *configuration,
     for (size_t i = 0; i < 4; i++) {
         size_t wanted = i < 2 ? parameters->scan_inputs : scans;
         if (lists[i]->present && lists[i]->count != wanted)
-            return md_fail(configuration->error, MD_INVALID_ARGUMENT, "a list of axes or directions has %zu entries for %zu",
-                           lists[i]->count, wanted);
+            return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                           "a list of axes or directions has %zu entries for %zu", lists[i]->count, wanted);
     }
     return MD_OK;
 }
@@ -78,11 +79,12 @@ static void scan_counts(const struct md_invocation *invocation, struct scan *sca
 }
 
 /* Reads one length from every input; they must agree. */
-static enum md_code agree(struct md_invocation *invocation, const char *what, size_t input, int64_t dim, int64_t *length)
+static enum md_code agree(struct md_invocation *invocation, const char *what, size_t input, int64_t dim,
+                          int64_t *length)
 {
     if (*length >= 0 && *length != dim)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%s of input %zu is %lld, of others %lld", what, input,
-                       (long long)dim, (long long)*length);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%s of input %zu is %lld, of others %lld",
+                       what, input, (long long)dim, (long long)*length);
     *length = dim;
     return MD_OK;
 }
@@ -96,14 +98,16 @@ static enum md_code scan_lengths(struct md_invocation *invocation, struct scan *
         bool is_state = i < scan->first + scan->states;
         if (is_state && !scan->batched)
             continue;
-        MD_TRY(md_expect_tensor_rank(invocation, i, (scan->batched ? 1 : 0) + (is_state ? 0 : 1), MD_MAX_RANK));
+        MD_TRY(
+            md_expect_tensor_rank(invocation, i, (scan->batched ? 1 : 0) + (is_state ? 0 : 1), MD_MAX_RANK));
         if (scan->batched)
             MD_TRY(agree(invocation, "the batch size", i, input->shape.dims[0], &batch));
         if (is_state)
             continue;
         int32_t axis = 1;
         if (!scan->batched)
-            MD_TRY(md_expect_axis(invocation, entry(&parameters->input_axes, i - scan->states), input->shape.rank, &axis));
+            MD_TRY(md_expect_axis(invocation, entry(&parameters->input_axes, i - scan->states),
+                                  input->shape.rank, &axis));
         MD_TRY(agree(invocation, "the sequence length", i, input->shape.dims[axis], &length));
     }
     scan->batch = batch;
@@ -120,12 +124,14 @@ static enum md_code scan_prepare(struct md_invocation *invocation)
     if (lengths != NULL) {
         MD_TRY(md_expect_datatype(invocation, 0, MD_TYPE(MD_INT64)));
         if (lengths->shape.rank != 1 || lengths->shape.dims[0] != scan.batch)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "sequence_lens has %zu entries, the batch size is %lld",
-                           lengths->count, (long long)scan.batch);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "sequence_lens has %zu entries, the batch size is %lld", lengths->count,
+                           (long long)scan.batch);
         for (size_t i = 0; i < lengths->count; i++)
             if (md_index_at(lengths, i) < 0 || md_index_at(lengths, i) > scan.length)
-                return md_fail(invocation->error, MD_INVALID_ARGUMENT, "sequence length %lld: range is [0,%lld]",
-                               (long long)md_index_at(lengths, i), (long long)scan.length);
+                return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                               "sequence length %lld: range is [0,%lld]", (long long)md_index_at(lengths, i),
+                               (long long)scan.length);
     }
     return md_scratch(invocation, (2 * scan.states + 2 * scan.slices + scan.scans) * sizeof(struct md_value) +
                                       (scan.states + scan.scans) * sizeof(struct md_value_list));
@@ -157,7 +163,8 @@ static enum md_code scan_source(struct md_invocation *invocation, size_t input, 
 }
 
 /* The values of one iteration of batch entry b. */
-static void set_slices(struct md_invocation *invocation, struct scan *scan, int64_t b, int64_t t, int64_t length)
+static void set_slices(struct md_invocation *invocation, struct scan *scan, int64_t b, int64_t t,
+                       int64_t length)
 {
     const struct scan_parameters *parameters = invocation->parameters;
     for (size_t i = 0; i < scan->slices; i++) {

@@ -1,6 +1,6 @@
-/* scatter.c - Scatter (deprecated name), ScatterElements, ScatterND, TensorScatter: a copy of the data with updates
- * written, or combined, at given indices. Updates are applied in the order of the indices, so that duplicates give
- * the same answer in every run. */
+/* scatter.c - Scatter (deprecated name), ScatterElements, ScatterND, TensorScatter: a copy of the data with
+ * updates written, or combined, at given indices. Updates are applied in the order of the indices, so that
+ * duplicates give the same answer in every run. */
 #include "operator_table.h"
 #include "parameters.h"
 #include "scatter_reduction.h"
@@ -12,7 +12,8 @@ struct scatter_parameters {
     bool circular; /* TensorScatter */
 };
 
-static enum md_code scatter_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code scatter_configure(const struct md_configuration *configuration,
+                                      const void **out_parameters)
 {
     struct scatter_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -20,7 +21,8 @@ static enum md_code scatter_configure(const struct md_configuration *configurati
     *out_parameters = parameters;
     struct md_span reduction;
     MD_TRY(md_attribute_int(configuration->attributes, "axis", 0, &parameters->axis, configuration->error));
-    MD_TRY(md_attribute_string(configuration->attributes, "reduction", "none", &reduction, configuration->error));
+    MD_TRY(md_attribute_string(configuration->attributes, "reduction", "none", &reduction,
+                               configuration->error));
     return md_reduction_parse(reduction, &parameters->reduction, configuration->error);
 }
 
@@ -40,8 +42,9 @@ static enum md_code read_index(struct md_invocation *invocation, size_t at, int6
 {
     int64_t index = md_index_at(md_input(invocation, 1), at);
     if (index < -dim || index >= dim)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "index %lld at position %zu: range is [%lld,%lld]",
-                       (long long)index, at, (long long)-dim, (long long)(dim - 1));
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "index %lld at position %zu: range is [%lld,%lld]", (long long)index, at,
+                       (long long)-dim, (long long)(dim - 1));
     *out_index = index < 0 ? index + dim : index;
     return MD_OK;
 }
@@ -66,12 +69,14 @@ static enum md_code scatter_elements_prepare(struct md_invocation *invocation)
     if (!md_shape_equal(&indices->shape, &updates->shape)) {
         char a[MD_SHAPE_TEXT_SIZE], b[MD_SHAPE_TEXT_SIZE];
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "indices have shape %s, updates %s",
-                       md_shape_text(&indices->shape, a, sizeof a), md_shape_text(&updates->shape, b, sizeof b));
+                       md_shape_text(&indices->shape, a, sizeof a),
+                       md_shape_text(&updates->shape, b, sizeof b));
     }
     MD_TRY(md_expect_rank(invocation, 1, data->shape.rank, data->shape.rank));
     for (int32_t i = 0; i < data->shape.rank; i++)
         if (i != axis && indices->shape.dims[i] > data->shape.dims[i])
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "dim %d of the indices is %lld, of the data %lld", i,
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "dim %d of the indices is %lld, of the data %lld", i,
                            (long long)indices->shape.dims[i], (long long)data->shape.dims[i]);
     return md_output(invocation, 0, data->datatype, &data->shape);
 }
@@ -116,23 +121,26 @@ static enum md_code scatter_nd_prepare(struct md_invocation *invocation)
     MD_TRY(scatter_inputs(invocation));
     MD_TRY(md_expect_tensor_rank(invocation, 1, 1, MD_MAX_RANK));
     const struct md_tensor *data = md_input(invocation, 0);
-    const struct md_shape *indices = &md_input(invocation, 1)->shape, *updates = &md_input(invocation, 2)->shape;
+    const struct md_shape *indices = &md_input(invocation, 1)->shape,
+                          *updates = &md_input(invocation, 2)->shape;
     int64_t depth = indices->dims[indices->rank - 1];
     if (depth < 0 || depth > data->shape.rank)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the last dim of the indices is %lld, the data has rank %d",
-                       (long long)depth, data->shape.rank);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "the last dim of the indices is %lld, the data has rank %d", (long long)depth,
+                       data->shape.rank);
     struct md_shape wanted = { 0 };
     char a[MD_SHAPE_TEXT_SIZE], b[MD_SHAPE_TEXT_SIZE];
     if (indices->rank - 1 + data->shape.rank - depth > MD_MAX_RANK)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "updates of ScatterND would need more than %d dims",
-                       MD_MAX_RANK);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "updates of ScatterND would need more than %d dims", MD_MAX_RANK);
     for (int32_t i = 0; i < indices->rank - 1; i++)
         wanted.dims[wanted.rank++] = indices->dims[i];
     for (int32_t i = (int32_t)depth; i < data->shape.rank; i++)
         wanted.dims[wanted.rank++] = data->shape.dims[i];
     if (!md_shape_equal(updates, &wanted))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "updates have shape %s, the indices ask for %s",
-                       md_shape_text(updates, a, sizeof a), md_shape_text(&wanted, b, sizeof b));
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "updates have shape %s, the indices ask for %s", md_shape_text(updates, a, sizeof a),
+                       md_shape_text(&wanted, b, sizeof b));
     return md_output(invocation, 0, data->datatype, &data->shape);
 }
 
@@ -157,15 +165,18 @@ static enum md_code scatter_nd_run(struct md_invocation *invocation)
             offset += index * to.strides[i];
         }
         if (reduce == NULL)
-            memcpy(md_elements(char, output) + offset, md_elements(const char, updates) + t * run * size, run * size);
+            memcpy(md_elements(char, output) + offset, md_elements(const char, updates) + t * run * size,
+                   run * size);
         else
-            reduce(md_elements(char, output) + offset, md_elements(const char, updates) + t * run * size, run);
+            reduce(md_elements(char, output) + offset, md_elements(const char, updates) + t * run * size,
+                   run);
     }
     return MD_OK;
 }
 
 /* ---- TensorScatter: the key and value caches of attention ---- */
-static enum md_code tensor_scatter_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code tensor_scatter_configure(const struct md_configuration *configuration,
+                                             const void **out_parameters)
 {
     struct scatter_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -176,8 +187,8 @@ static enum md_code tensor_scatter_configure(const struct md_configuration *conf
     MD_TRY(md_attribute_string(configuration->attributes, "mode", "linear", &mode, configuration->error));
     parameters->circular = md_span_equal(mode, md_span_of("circular"));
     if (!parameters->circular && !md_span_equal(mode, md_span_of("linear")))
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "mode \"%.*s\": known are linear and circular",
-                       (int)mode.size, mode.bytes);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "mode \"%.*s\": known are linear and circular", (int)mode.size, mode.bytes);
     return MD_OK;
 }
 
@@ -195,20 +206,25 @@ static enum md_code tensor_scatter_prepare(struct md_invocation *invocation)
     if (same.rank == cache->shape.rank)
         same.dims[axis] = cache->shape.dims[axis];
     char a[MD_SHAPE_TEXT_SIZE], b[MD_SHAPE_TEXT_SIZE];
-    if (axis == 0 || !md_shape_equal(&same, &cache->shape) || update->shape.dims[axis] > cache->shape.dims[axis])
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "update of shape %s does not fit a cache of %s along axis %d",
-                       md_shape_text(&update->shape, a, sizeof a), md_shape_text(&cache->shape, b, sizeof b), axis);
+    if (axis == 0 || !md_shape_equal(&same, &cache->shape) ||
+        update->shape.dims[axis] > cache->shape.dims[axis])
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "update of shape %s does not fit a cache of %s along axis %d",
+                       md_shape_text(&update->shape, a, sizeof a), md_shape_text(&cache->shape, b, sizeof b),
+                       axis);
     if (write != NULL) {
         MD_TRY(md_expect_datatype(invocation, 2, MD_TYPES_INDEX));
         if (write->shape.rank != 1 || write->shape.dims[0] != cache->shape.dims[0])
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "write_indices have shape %s, the batch size is %lld",
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "write_indices have shape %s, the batch size is %lld",
                            md_shape_text(&write->shape, a, sizeof a), (long long)cache->shape.dims[0]);
     }
     return md_output(invocation, 0, cache->datatype, &cache->shape);
 }
 
 /* Copies rows [0,count) of every lane of one batch entry to row `start` on, around the end of the axis. */
-static void write_lanes(char *to, const char *from, size_t lanes, int64_t dim, int64_t count, int64_t start, size_t row)
+static void write_lanes(char *to, const char *from, size_t lanes, int64_t dim, int64_t count, int64_t start,
+                        size_t row)
 {
     int64_t first = count < dim - start ? count : dim - start;
     for (size_t lane = 0; lane < lanes; lane++) {
@@ -239,11 +255,12 @@ static enum md_code tensor_scatter_run(struct md_invocation *invocation)
     for (int64_t b = 0; b < cache->shape.dims[0]; b++) {
         int64_t start = write != NULL ? md_index_at(write, (size_t)b) : 0;
         if (start < 0 || (!parameters->circular && start > dim - count))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "write index %lld: %lld rows do not fit an axis of %lld",
-                           (long long)start, (long long)count, (long long)dim);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "write index %lld: %lld rows do not fit an axis of %lld", (long long)start,
+                           (long long)count, (long long)dim);
         write_lanes(md_elements(char, output) + (size_t)b * lanes * (size_t)dim * row,
-                    md_elements(const char, update) + (size_t)b * lanes * (size_t)count * row, lanes, dim, count,
-                    start % dim, row);
+                    md_elements(const char, update) + (size_t)b * lanes * (size_t)count * row, lanes, dim,
+                    count, start % dim, row);
     }
     return MD_OK;
 }

@@ -10,8 +10,8 @@ enum md_code md_reduction_parse(struct md_span name, enum md_reduction *out_redu
         *out_reduction = (enum md_reduction)i;
         return MD_OK;
     }
-    return md_fail(error, MD_INVALID_ARGUMENT, "reduction \"%.*s\": known are none, add, mul, max, min", (int)name.size,
-                   name.bytes);
+    return md_fail(error, MD_INVALID_ARGUMENT, "reduction \"%.*s\": known are none, add, mul, max, min",
+                   (int)name.size, name.bytes);
 }
 
 #define LOOP(name, type, result)                                                                             \
@@ -28,18 +28,18 @@ enum md_code md_reduction_parse(struct md_span name, enum md_reduction *out_redu
 /* Integers wrap, as numpy's do: the arithmetic is done in uint64_t, where it is defined. A NaN stays. */
 #define REAL(datatype, type)                                                                                 \
     LOOP(add, type, x + y)                                                                                   \
-    LOOP(mul, type, x * y)                                                                                   \
+    LOOP(mul, type, (x) * (y))                                                                               \
     LOOP(max, type, x >= y || x != x ? x : y)                                                                \
     LOOP(min, type, x <= y || x != x ? x : y)
 #define INTEGER(datatype, type)                                                                              \
     LOOP(add, type, (uint64_t)x + (uint64_t)y)                                                               \
-    LOOP(mul, type, (uint64_t)x *(uint64_t)y)                                                                \
+    LOOP(mul, type, ((uint64_t)x) * ((uint64_t)y))                                                           \
     LOOP(max, type, x > y ? x : y)                                                                           \
     LOOP(min, type, x < y ? x : y)
 MD_FOR_EACH_REAL(REAL)
 MD_FOR_EACH_INTEGER(INTEGER)
 LOOP(add, bool, x || y)
-LOOP(mul, bool, x && y)
+LOOP(mul, bool, (x) && (y))
 
 /* Half precision: every step is rounded, as arithmetic in the type itself would be. */
 #define HALF(name, kind, to_float, from_float, loop)                                                         \
@@ -63,12 +63,12 @@ HALVES(bf16, md_bf16_to_float, md_float_to_bf16)
 
 #define ROW(datatype, type) [datatype] = { NULL, add_##type, mul_##type, max_##type, min_##type },
 static const md_reduce_fn loops[MD_DATATYPE_COUNT][MD_REDUCE_COUNT] = {
-    MD_FOR_EACH_NUMBER(ROW) ROW(MD_FP16, fp16) ROW(MD_BF16, bf16)
     [MD_BOOL] = { NULL, add_bool, mul_bool, add_bool, mul_bool },
+    MD_FOR_EACH_NUMBER(ROW) ROW(MD_FP16, fp16) ROW(MD_BF16, bf16)
 };
 
-enum md_code md_reduction_find(enum md_reduction reduction, enum md_datatype datatype, md_reduce_fn *out_reduce,
-                               struct md_error *error)
+enum md_code md_reduction_find(enum md_reduction reduction, enum md_datatype datatype,
+                               md_reduce_fn *out_reduce, struct md_error *error)
 {
     md_reduce_fn reduce = loops[datatype][reduction];
     if (reduction != MD_REDUCE_NONE && reduce == NULL)

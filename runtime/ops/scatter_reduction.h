@@ -1,10 +1,18 @@
-/* scatter_reduction.h - combining an element with an update, for operators with a `reduction` attribute (Scatter*). */
+/* scatter_reduction.h - combining an element with an update, for operators with a `reduction` attribute
+ * (Scatter*). */
 #ifndef MD_SCATTER_REDUCTION_H
 #define MD_SCATTER_REDUCTION_H
 
 #include "tensor.h"
 
-enum md_reduction { MD_REDUCE_NONE = 0, MD_REDUCE_ADD, MD_REDUCE_MUL, MD_REDUCE_MAX, MD_REDUCE_MIN, MD_REDUCE_COUNT };
+enum md_reduction {
+    MD_REDUCE_NONE = 0,
+    MD_REDUCE_ADD,
+    MD_REDUCE_MUL,
+    MD_REDUCE_MAX,
+    MD_REDUCE_MIN,
+    MD_REDUCE_COUNT
+};
 
 /* target[i] = target[i] combined with update[i], for i below count. */
 typedef void (*md_reduce_fn)(void *target, const void *update, size_t count);

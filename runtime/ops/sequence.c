@@ -1,10 +1,11 @@
-/* sequence.c - sequences and optionals. A sequence is shared, never changed: inserting makes a new list of the same
- * tensors. An optional that has an element is the element itself, one without is MD_VALUE_NONE. */
+/* sequence.c - sequences and optionals. A sequence is shared, never changed: inserting makes a new list of
+ * the same tensors. An optional that has an element is the element itself, one without is MD_VALUE_NONE. */
 #include "operator_table.h"
 #include "parameters.h"
 #include "value_list.h"
 
-static enum md_code expect_sequence(struct md_invocation *invocation, size_t input, const struct md_sequence **out_sequence)
+static enum md_code expect_sequence(struct md_invocation *invocation, size_t input,
+                                    const struct md_sequence **out_sequence)
 {
     if (input >= invocation->input_count || invocation->inputs[input]->kind != MD_VALUE_SEQUENCE)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu must be a sequence", input);
@@ -25,7 +26,8 @@ static enum md_code new_sequence(struct md_invocation *invocation, enum md_datat
 /* Gives the caller's share of *value to output `index`. */
 static enum md_code give_output(struct md_invocation *invocation, size_t index, struct md_value *value)
 {
-    enum md_code code = md_wants_output(invocation, index) ? md_output_value(invocation, index, value) : MD_OK;
+    enum md_code code =
+        md_wants_output(invocation, index) ? md_output_value(invocation, index, value) : MD_OK;
     md_value_clear(value);
     return code;
 }
@@ -57,7 +59,8 @@ static enum md_code empty_configure(const struct md_configuration *configuration
     int64_t datatype;
     MD_TRY(md_attribute_int(configuration->attributes, "dtype", MD_FP32, &datatype, configuration->error));
     if (datatype < 1 || datatype >= MD_DATATYPE_COUNT)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "dtype %lld is no datatype", (long long)datatype);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "dtype %lld is no datatype",
+                       (long long)datatype);
     parameters->datatype = (enum md_datatype)datatype;
     return MD_OK;
 }
@@ -79,10 +82,11 @@ static enum md_code read_position(struct md_invocation *invocation, size_t input
     size_t entries = 0;
     MD_TRY(md_input_ints(invocation, input, 1, &position, &entries));
     if (entries != 1)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the position has %zu elements, it must have 1", entries);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "the position has %zu elements, it must have 1", entries);
     if (position < -limit || position >= limit + (end ? 1 : 0))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "position %lld in a sequence of %zu", (long long)position,
-                       count);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "position %lld in a sequence of %zu",
+                       (long long)position, count);
     *out_position = (size_t)(position < 0 ? position + limit : position);
     return MD_OK;
 }
@@ -152,7 +156,8 @@ struct axis_parameters {
     bool flag; /* new_axis of ConcatFromSequence, keepdims of SplitToSequence */
 };
 
-static enum md_code concat_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code concat_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     struct axis_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -166,8 +171,8 @@ static enum md_code concat_configure(const struct md_configuration *configuratio
 }
 
 /* Shape of the result; all tensors must agree but along the axis. */
-static enum md_code concat_shape(struct md_invocation *invocation, const struct md_sequence *sequence, int32_t axis,
-                                 bool new_axis, struct md_shape *shape)
+static enum md_code concat_shape(struct md_invocation *invocation, const struct md_sequence *sequence,
+                                 int32_t axis, bool new_axis, struct md_shape *shape)
 {
     const struct md_tensor *first = &sequence->items[0].tensor;
     int64_t sum = 0;
@@ -178,11 +183,12 @@ static enum md_code concat_shape(struct md_invocation *invocation, const struct 
             same.dims[axis] = first->shape.dims[axis];
         char a[MD_SHAPE_TEXT_SIZE], b[MD_SHAPE_TEXT_SIZE];
         if (item->datatype != first->datatype || !md_shape_equal(&same, &first->shape))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "element %zu is %s %s, element 0 is %s %s", i,
-                           md_datatype_name(item->datatype), md_shape_text(&item->shape, a, sizeof a),
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "element %zu is %s %s, element 0 is %s %s",
+                           i, md_datatype_name(item->datatype), md_shape_text(&item->shape, a, sizeof a),
                            md_datatype_name(first->datatype), md_shape_text(&first->shape, b, sizeof b));
         if (__builtin_add_overflow(sum, new_axis ? 1 : item->shape.dims[axis], &sum))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the sum of sizes along axis %d overflows", axis);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the sum of sizes along axis %d overflows",
+                           axis);
     }
     *shape = first->shape;
     if (new_axis) {
@@ -203,8 +209,8 @@ static enum md_code concat_prepare(struct md_invocation *invocation)
     int32_t axis, rank = sequence->items[0].tensor.shape.rank + (parameters->flag ? 1 : 0);
     struct md_shape shape;
     if (rank > MD_MAX_RANK)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the result would have rank %d, the limit is %d", rank,
-                       MD_MAX_RANK);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "the result would have rank %d, the limit is %d", rank, MD_MAX_RANK);
     MD_TRY(md_expect_axis(invocation, parameters->axis, rank, &axis));
     MD_TRY(concat_shape(invocation, sequence, axis, parameters->flag, &shape));
     return md_output(invocation, 0, sequence->items[0].tensor.datatype, &shape);
@@ -247,8 +253,8 @@ static enum md_code split_configure(const struct md_configuration *configuration
 }
 
 /* Elements [first, first + size) along the axis. drop: the axis, of size 1, is left out. */
-static enum md_code split_piece(struct md_invocation *invocation, int32_t axis, int64_t first, int64_t size, bool drop,
-                                struct md_value *out_value)
+static enum md_code split_piece(struct md_invocation *invocation, int32_t axis, int64_t first, int64_t size,
+                                bool drop, struct md_value *out_value)
 {
     const struct md_tensor *input = md_input(invocation, 0);
     struct md_shape shape = input->shape;
@@ -260,7 +266,8 @@ static enum md_code split_piece(struct md_invocation *invocation, int32_t axis, 
     char *to = out_value->tensor.bytes;
     run *= (size_t)size;
     for (size_t o = 0; run > 0 && o < outer; o++)
-        memcpy(to + o * run, md_elements(const char, input) + o * pitch + run / (size_t)size * (size_t)first, run);
+        memcpy(to + o * run, md_elements(const char, input) + o * pitch + run / (size_t)size * (size_t)first,
+               run);
     if (drop) {
         struct md_shape *kept = &out_value->tensor.shape;
         for (int32_t i = axis; i + 1 < kept->rank; i++)
@@ -271,7 +278,8 @@ static enum md_code split_piece(struct md_invocation *invocation, int32_t axis, 
 }
 
 /* How many pieces; and the size of each when all but the last are alike (`split` is a scalar or absent). */
-static enum md_code split_plan(struct md_invocation *invocation, int64_t dim, int64_t *out_chunk, size_t *out_count)
+static enum md_code split_plan(struct md_invocation *invocation, int64_t dim, int64_t *out_chunk,
+                               size_t *out_count)
 {
     const struct md_tensor *split = md_input(invocation, 1);
     *out_chunk = 1;
@@ -282,19 +290,22 @@ static enum md_code split_plan(struct md_invocation *invocation, int64_t dim, in
         for (size_t i = 0; i < split->count; i++) {
             int64_t size = md_index_at(split, i);
             if (size < 0 || size > left)
-                return md_fail(invocation->error, MD_INVALID_ARGUMENT, "entry %zu of split is %lld, %lld elements are left",
-                               i, (long long)size, (long long)left);
+                return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                               "entry %zu of split is %lld, %lld elements are left", i, (long long)size,
+                               (long long)left);
             left -= size;
         }
         if (left != 0)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "split adds up to %lld, the axis has size %lld",
-                           (long long)(dim - left), (long long)dim);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "split adds up to %lld, the axis has size %lld", (long long)(dim - left),
+                           (long long)dim);
         return MD_OK;
     }
     if (split != NULL)
         *out_chunk = md_index_at(split, 0);
     if (*out_chunk < 1)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "split is %lld, it must be positive", (long long)*out_chunk);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "split is %lld, it must be positive",
+                       (long long)*out_chunk);
     *out_count = (size_t)(dim / *out_chunk + (dim % *out_chunk != 0));
     return MD_OK;
 }
@@ -313,14 +324,15 @@ static enum md_code split_prepare(struct md_invocation *invocation)
     int64_t dim = input->shape.dims[axis];
     MD_TRY(split_plan(invocation, dim, &chunk, &count));
     if (count > MD_MAX_COLLECTED)
-        return md_fail(invocation->error, MD_RESOURCE_EXHAUSTED, "SplitToSequence into %zu tensors: the limit is %d", count,
-                       MD_MAX_COLLECTED);
+        return md_fail(invocation->error, MD_RESOURCE_EXHAUSTED,
+                       "SplitToSequence into %zu tensors: the limit is %d", count, MD_MAX_COLLECTED);
     struct md_value value;
     MD_TRY(new_sequence(invocation, input->datatype, count, &value));
     enum md_code code = MD_OK;
     for (size_t i = 0; i < count && code == MD_OK; i++) {
         int64_t size = chunk == 0 ? md_index_at(split, i) : chunk < dim - first ? chunk : dim - first;
-        code = split_piece(invocation, axis, first, size, split == NULL && !parameters->flag, &value.sequence->items[i]);
+        code = split_piece(invocation, axis, first, size, split == NULL && !parameters->flag,
+                           &value.sequence->items[i]);
         first += size;
     }
     if (code == MD_OK)
@@ -336,10 +348,13 @@ static enum md_code map_prepare(struct md_invocation *invocation)
     const struct md_sequence *first;
     MD_TRY(expect_sequence(invocation, 0, &first));
     for (size_t i = 1; i < invocation->input_count; i++)
-        if (invocation->inputs[i]->kind == MD_VALUE_SEQUENCE && invocation->inputs[i]->sequence->count != first->count)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the sequence of input %zu has %zu elements, of input 0 %zu",
-                           i, invocation->inputs[i]->sequence->count, first->count);
-    return md_scratch(invocation, (invocation->input_count + 2 * invocation->output_count) * sizeof(struct md_value));
+        if (invocation->inputs[i]->kind == MD_VALUE_SEQUENCE &&
+            invocation->inputs[i]->sequence->count != first->count)
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "the sequence of input %zu has %zu elements, of input 0 %zu", i,
+                           invocation->inputs[i]->sequence->count, first->count);
+    return md_scratch(invocation,
+                      (invocation->input_count + 2 * invocation->output_count) * sizeof(struct md_value));
 }
 
 static enum md_code map_element(struct md_invocation *invocation, size_t at, struct md_value *inputs,
@@ -349,11 +364,13 @@ static enum md_code map_element(struct md_invocation *invocation, size_t at, str
         const struct md_value *input = invocation->inputs[i];
         inputs[i] = input->kind == MD_VALUE_SEQUENCE ? input->sequence->items[at] : *input;
     }
-    MD_TRY(md_run_subgraph(invocation, 0, inputs, invocation->input_count, results, invocation->output_count));
+    MD_TRY(
+        md_run_subgraph(invocation, 0, inputs, invocation->input_count, results, invocation->output_count));
     enum md_code code = MD_OK;
     for (size_t i = 0; i < invocation->output_count; i++) {
         if (results[i].kind != MD_VALUE_TENSOR && code == MD_OK)
-            code = md_fail(invocation->error, MD_INVALID_ARGUMENT, "output %zu of the body of SequenceMap is not a tensor", i);
+            code = md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "output %zu of the body of SequenceMap is not a tensor", i);
         sequences[i].sequence->datatype = results[i].tensor.datatype;
         sequences[i].sequence->items[at] = results[i];
         results[i] = (struct md_value){ 0 };
@@ -364,7 +381,8 @@ static enum md_code map_element(struct md_invocation *invocation, size_t at, str
 static enum md_code map_run(struct md_invocation *invocation)
 {
     struct md_value *inputs = invocation->scratch;
-    struct md_value *results = inputs + invocation->input_count, *sequences = results + invocation->output_count;
+    struct md_value *results = inputs + invocation->input_count,
+                    *sequences = results + invocation->output_count;
     size_t count = invocation->inputs[0]->sequence->count;
     enum md_code code = MD_OK;
     memset(results, 0, 2 * invocation->output_count * sizeof *results);
@@ -409,7 +427,8 @@ static enum md_code has_element_prepare(struct md_invocation *invocation)
 
 /* clang-format off */
 #define ROW(op, from, min_inputs, max_inputs, max_outputs, configure, prepare, run)                          \
-    { MD_ONNX, op, from, MD_OPSET_NEWEST, min_inputs, max_inputs, 1, max_outputs, 0, 0, 0, configure, prepare, run }
+    { MD_ONNX, op, from, MD_OPSET_NEWEST, min_inputs, max_inputs, 1, max_outputs, 0, 0, 0,                   \
+      configure, prepare, run }
 
 const struct md_operator md_operators_sequence[] = {
     ROW("SequenceConstruct",  11, 1, -1, 1,  NULL,             construct_prepare,   NULL),

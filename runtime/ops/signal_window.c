@@ -12,11 +12,14 @@ struct window_parameters {
     double weights[3]; /* of cos(0), cos(x), cos(2x) */
 };
 
-static enum md_code read_datatype(const struct md_configuration *configuration, enum md_datatype *out_datatype)
+static enum md_code read_datatype(const struct md_configuration *configuration,
+                                  enum md_datatype *out_datatype)
 {
     int64_t datatype;
-    MD_TRY(md_attribute_int(configuration->attributes, "output_datatype", MD_FP32, &datatype, configuration->error));
-    if (datatype < 1 || datatype >= MD_DATATYPE_COUNT || !md_datatype_in((enum md_datatype)datatype, MD_TYPES_NUMBER))
+    MD_TRY(md_attribute_int(configuration->attributes, "output_datatype", MD_FP32, &datatype,
+                            configuration->error));
+    if (datatype < 1 || datatype >= MD_DATATYPE_COUNT ||
+        !md_datatype_in((enum md_datatype)datatype, MD_TYPES_NUMBER))
         return md_fail(configuration->error, MD_INVALID_ARGUMENT, "output_datatype %lld is not a number type",
                        (long long)datatype);
     *out_datatype = (enum md_datatype)datatype;
@@ -44,13 +47,15 @@ static enum md_code hann_configure(const struct md_configuration *configuration,
     return window_configure(configuration, weights, out_parameters);
 }
 
-static enum md_code hamming_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code hamming_configure(const struct md_configuration *configuration,
+                                      const void **out_parameters)
 {
     const double weights[3] = { 25.0 / 46, -21.0 / 46, 0 };
     return window_configure(configuration, weights, out_parameters);
 }
 
-static enum md_code blackman_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code blackman_configure(const struct md_configuration *configuration,
+                                       const void **out_parameters)
 {
     const double weights[3] = { 0.42, -0.5, 0.08 };
     return window_configure(configuration, weights, out_parameters);
@@ -63,7 +68,8 @@ static enum md_code read_size(struct md_invocation *invocation, size_t input, in
     MD_TRY(md_expect_tensor(invocation, input));
     MD_TRY(md_input_ints(invocation, input, 1, out_value, &count));
     if (count != 1 || *out_value < 0 || *out_value > INT32_MAX)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu must be one number in [0,%d]", input, INT32_MAX);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu must be one number in [0,%d]",
+                       input, INT32_MAX);
     return MD_OK;
 }
 
@@ -86,7 +92,8 @@ static enum md_code window_run(struct md_invocation *invocation)
     double period = (double)output->count - (parameters->symmetric ? 1 : 0);
     for (size_t i = 0; i < output->count; i++) {
         double x = period > 0 ? whole * (double)i / period : 0;
-        double value = parameters->weights[0] + parameters->weights[1] * cos(x) + parameters->weights[2] * cos(2 * x);
+        double value =
+            parameters->weights[0] + parameters->weights[1] * cos(x) + parameters->weights[2] * cos(2 * x);
         bool is_unsigned = md_datatype_in(output->datatype, MD_TYPES_UNSIGNED);
         md_tensor_set_double(output, i, is_unsigned && value < 0 ? 0 : value); /* -1e-17 at the ends */
     }
@@ -114,15 +121,16 @@ static enum md_code mel_of(struct md_invocation *invocation, struct mel *mel)
         MD_TRY(md_expect_tensor(invocation, i));
         MD_TRY(md_expect_datatype(invocation, i, MD_TYPES_FLOAT));
         if (md_input(invocation, i)->count != 1)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has %zu elements, it must have 1", i,
-                           md_input(invocation, i)->count);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "input %zu has %zu elements, it must have 1", i, md_input(invocation, i)->count);
     }
     mel->lower = md_tensor_double(md_input(invocation, 3), 0);
     mel->upper = md_tensor_double(md_input(invocation, 4), 0);
     mel->bins = mel->dft_length / 2 + 1;
     if (mel->sample_rate < 1 || !(mel->lower >= 0 && mel->lower <= mel->upper && mel->upper <= 1e12))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "MelWeightMatrix from %g Hz to %g Hz at %lld samples",
-                       mel->lower, mel->upper, (long long)mel->sample_rate);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "MelWeightMatrix from %g Hz to %g Hz at %lld samples", mel->lower, mel->upper,
+                       (long long)mel->sample_rate);
     return MD_OK;
 }
 
@@ -188,7 +196,8 @@ static enum md_code det_prepare(struct md_invocation *invocation)
     size_t square, bytes;
     if (__builtin_mul_overflow((size_t)n, (size_t)n, &square) ||
         __builtin_mul_overflow(square, sizeof(double), &bytes) || bytes > PTRDIFF_MAX)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Det of matrices of size %lld is too much", (long long)n);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Det of matrices of size %lld is too much",
+                       (long long)n);
     MD_TRY(md_scratch(invocation, bytes));
     return md_output(invocation, 0, input->datatype, &shape);
 }
@@ -242,13 +251,15 @@ enum {
 };
 
 const struct md_operator md_operators_signal_window[] = {
-    { MD_ONNX, "HannWindow", 17, MD_OPSET_NEWEST, 1, 1, 1, 1, SIZE_TYPES, 0, 0, hann_configure, window_prepare, window_run },
+    { MD_ONNX, "HannWindow", 17, MD_OPSET_NEWEST, 1, 1, 1, 1, SIZE_TYPES, 0, 0,
+      hann_configure, window_prepare, window_run },
     { MD_ONNX, "HammingWindow", 17, MD_OPSET_NEWEST, 1, 1, 1, 1, SIZE_TYPES, 0, 0,
       hamming_configure, window_prepare, window_run },
     { MD_ONNX, "BlackmanWindow", 17, MD_OPSET_NEWEST, 1, 1, 1, 1, SIZE_TYPES, 0, 0,
       blackman_configure, window_prepare, window_run },
     { MD_ONNX, "MelWeightMatrix", 17, MD_OPSET_NEWEST, 5, 5, 1, 1, SIZE_TYPES, 0, 0,
       mel_configure, mel_prepare, mel_run },
-    { MD_ONNX, "Det", 11, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, DET_NATIVE, 0, NULL, det_prepare, det_run },
+    { MD_ONNX, "Det", 11, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, DET_NATIVE, 0,
+      NULL, det_prepare, det_run },
     { 0 },
 };

@@ -1,5 +1,5 @@
-/* slice.c - Slice in its two dialects: attributes (opset 1) and inputs (opset 10 on). A slice that leaves one run of
- * the input's bytes is a view. */
+/* slice.c - Slice in its two dialects: attributes (opset 1) and inputs (opset 10 on). A slice that leaves one
+ * run of the input's bytes is a view. */
 #include "operator_table.h"
 #include "parameters.h"
 #include "strided_copy.h"
@@ -26,8 +26,8 @@ static enum md_code slice_configure(const struct md_configuration *configuration
     MD_TRY(md_int_list_read(configuration, "axes", &parameters->axes));
     size_t limit = MD_MAX_RANK;
     if (parameters->starts.count > limit || parameters->ends.count > limit || parameters->axes.count > limit)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "starts, ends or axes has more than %d entries",
-                       MD_MAX_RANK);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "starts, ends or axes has more than %d entries", MD_MAX_RANK);
     return MD_OK;
 }
 
@@ -60,7 +60,8 @@ static void slice_dim(struct slice *slice, int32_t axis, int64_t start, int64_t 
 }
 
 /* The four lists of the node; axes and steps get their defaults. */
-static enum md_code slice_lists(struct md_invocation *invocation, int64_t lists[4][MD_MAX_RANK], size_t *out_count)
+static enum md_code slice_lists(struct md_invocation *invocation, int64_t lists[4][MD_MAX_RANK],
+                                size_t *out_count)
 {
     const struct slice_parameters *parameters = invocation->parameters;
     size_t count[4] = { 0 };
@@ -84,8 +85,9 @@ static enum md_code slice_lists(struct md_invocation *invocation, int64_t lists[
     bool axes = invocation->opset >= 10 ? md_input(invocation, 3) != NULL : parameters->axes.present;
     bool steps = invocation->opset >= 10 && md_input(invocation, 4) != NULL;
     if (count[1] != count[0] || (axes && count[2] != count[0]) || (steps && count[3] != count[0]))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Slice has %zu starts, %zu ends, %zu axes, %zu steps",
-                       count[0], count[1], count[2], count[3]);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "Slice has %zu starts, %zu ends, %zu axes, %zu steps", count[0], count[1], count[2],
+                       count[3]);
     *out_count = count[0];
     return MD_OK;
 }
@@ -168,6 +170,7 @@ static enum md_code slice_run(struct md_invocation *invocation)
 /* clang-format off */
 const struct md_operator md_operators_slice[] = {
     { MD_ONNX, "Slice", 1, 9, 1, 1, 1, 1, MD_TYPES_ALL, 0, 0, slice_configure, slice_prepare, slice_run },
-    { MD_ONNX, "Slice", 10, MD_OPSET_NEWEST, 3, 5, 1, 1, MD_TYPES_ALL, 0, 0, slice_configure, slice_prepare, slice_run },
+    { MD_ONNX, "Slice", 10, MD_OPSET_NEWEST, 3, 5, 1, 1, MD_TYPES_ALL, 0, 0,
+      slice_configure, slice_prepare, slice_run },
     { 0 },
 };

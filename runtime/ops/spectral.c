@@ -1,7 +1,7 @@
 /* spectral.c - DFT (17, 20) and STFT (17).
  *
- * Transforms run in double: radix 2 where the length is a power of two, Bluestein's algorithm elsewhere, so that every
- * length costs n log n. Twiddle factors come from sin and cos of exact fractions of a turn. */
+ * Transforms run in double: radix 2 where the length is a power of two, Bluestein's algorithm elsewhere, so
+ * that every length costs n log n. Twiddle factors come from sin and cos of exact fractions of a turn. */
 #include "fourier.h"
 #include "operator_table.h"
 #include "parameters.h"
@@ -11,8 +11,8 @@ struct spectral_parameters {
     int64_t axis; /* opset 17 */
 };
 
-static enum md_code spectral_configure(const struct md_configuration *configuration, bool onesided, int64_t axis,
-                                       const void **out_parameters)
+static enum md_code spectral_configure(const struct md_configuration *configuration, bool onesided,
+                                       int64_t axis, const void **out_parameters)
 {
     struct spectral_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -37,21 +37,23 @@ static enum md_code stft_configure(const struct md_configuration *configuration,
 }
 
 /* One integer from an input, or `absent`. */
-static enum md_code read_int(struct md_invocation *invocation, size_t input, int64_t absent, int64_t *out_value)
+static enum md_code read_int(struct md_invocation *invocation, size_t input, int64_t absent,
+                             int64_t *out_value)
 {
     size_t count = 0;
     int64_t value = absent;
     MD_TRY(md_input_ints(invocation, input, 1, &value, &count));
     if (md_input(invocation, input) != NULL && count != 1)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has no elements, it must have 1", input);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has no elements, it must have 1",
+                       input);
     *out_value = value;
     return MD_OK;
 }
 
 static double number_at(const struct md_tensor *tensor, size_t index)
 {
-    return tensor->datatype == MD_FP64 ? md_elements(const double, tensor)[index] :
-                                         (double)md_elements(const float, tensor)[index];
+    return tensor->datatype == MD_FP64 ? md_elements(const double, tensor)[index]
+                                       : (double)md_elements(const float, tensor)[index];
 }
 
 static void set_number(struct md_tensor *tensor, size_t index, double value)
@@ -66,8 +68,8 @@ static void set_number(struct md_tensor *tensor, size_t index, double value)
 struct dft {
     struct md_shape shape; /* of the output */
     int32_t axis;
-    int64_t length;        /* of the transform */
-    bool real_output;      /* the inverse of a one-sided transform */
+    int64_t length;   /* of the transform */
+    bool real_output; /* the inverse of a one-sided transform */
 };
 
 static enum md_code dft_of(struct md_invocation *invocation, struct dft *dft)
@@ -80,8 +82,9 @@ static enum md_code dft_of(struct md_invocation *invocation, struct dft *dft)
         MD_TRY(read_int(invocation, 2, -2, &axis));
     MD_TRY(md_expect_axis(invocation, axis, input->rank, &dft->axis));
     if (dft->axis == input->rank - 1 || (parts != 1 && parts != 2))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "DFT along axis %d of rank %d with a last dim of %lld",
-                       (int)dft->axis, (int)input->rank, (long long)parts);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "DFT along axis %d of rank %d with a last dim of %lld", (int)dft->axis,
+                       (int)input->rank, (long long)parts);
     dft->real_output = parameters->inverse && parameters->onesided;
     int64_t dim = input->dims[dft->axis];
     MD_TRY(read_int(invocation, 1, dft->real_output ? 2 * (dim - 1) : dim, &dft->length));
@@ -91,7 +94,8 @@ static enum md_code dft_of(struct md_invocation *invocation, struct dft *dft)
     if (parameters->onesided && !parameters->inverse && parts != 1)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "a one-sided DFT needs real input");
     dft->shape = *input;
-    dft->shape.dims[dft->axis] = parameters->onesided && !parameters->inverse ? dft->length / 2 + 1 : dft->length;
+    dft->shape.dims[dft->axis] =
+        parameters->onesided && !parameters->inverse ? dft->length / 2 + 1 : dft->length;
     dft->shape.dims[input->rank - 1] = dft->real_output ? 1 : 2;
     return MD_OK;
 }
@@ -105,7 +109,8 @@ static enum md_code dft_prepare(struct md_invocation *invocation)
 }
 
 /* Fills the signal of one lane; a one-sided spectrum gets its mirrored half back. */
-static void read_lane(const struct md_tensor *input, const struct dft *dft, size_t first, size_t step, double *signal)
+static void read_lane(const struct md_tensor *input, const struct dft *dft, size_t first, size_t step,
+                      double *signal)
 {
     size_t parts = (size_t)input->shape.dims[input->shape.rank - 1];
     int64_t dim = input->shape.dims[dft->axis];
@@ -166,11 +171,13 @@ static enum md_code stft_of(struct md_invocation *invocation, struct stft *stft)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "STFT of a signal with a last dim of %lld%s",
                        (long long)parts, parameters->onesided ? ", one-sided" : "");
     if (window != NULL && window->shape.dims[0] != stft->length)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "frame_length is %lld, the window has %lld elements",
-                       (long long)stft->length, (long long)window->shape.dims[0]);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "frame_length is %lld, the window has %lld elements", (long long)stft->length,
+                       (long long)window->shape.dims[0]);
     if (stft->step < 1 || stft->length < 1 || stft->length > size || stft->length > MD_FOURIER_MAX_LENGTH)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "STFT with steps of %lld and frames of %lld, signal of %lld",
-                       (long long)stft->step, (long long)stft->length, (long long)size);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "STFT with steps of %lld and frames of %lld, signal of %lld", (long long)stft->step,
+                       (long long)stft->length, (long long)size);
     stft->frames = (size - stft->length) / stft->step + 1;
     stft->bins = parameters->onesided ? stft->length / 2 + 1 : stft->length;
     return MD_OK;
@@ -217,7 +224,8 @@ static enum md_code stft_run(struct md_invocation *invocation)
 enum { SPECTRAL_NATIVE = MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64) };
 
 const struct md_operator md_operators_spectral[] = {
-    { MD_ONNX, "DFT", 17, 19, 1, 2, 1, 1, MD_TYPES_FLOAT, SPECTRAL_NATIVE, 0, dft_configure, dft_prepare, dft_run },
+    { MD_ONNX, "DFT", 17, 19, 1, 2, 1, 1, MD_TYPES_FLOAT, SPECTRAL_NATIVE, 0,
+      dft_configure, dft_prepare, dft_run },
     { MD_ONNX, "DFT", 20, MD_OPSET_NEWEST, 1, 3, 1, 1, MD_TYPES_FLOAT, SPECTRAL_NATIVE, 0,
       dft_configure, dft_prepare, dft_run },
     { MD_ONNX, "STFT", 17, MD_OPSET_NEWEST, 2, 4, 1, 1, MD_TYPES_FLOAT, SPECTRAL_NATIVE, 0,

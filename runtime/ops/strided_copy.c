@@ -37,11 +37,13 @@ void md_dense_strides(int32_t rank, const int64_t *dims, size_t element_size, in
 struct md_strided md_strided_of(const struct md_tensor *tensor)
 {
     struct md_strided strided = { .bytes = tensor->bytes };
-    md_dense_strides(tensor->shape.rank, tensor->shape.dims, md_datatype_size(tensor->datatype), strided.strides);
+    md_dense_strides(tensor->shape.rank, tensor->shape.dims, md_datatype_size(tensor->datatype),
+                     strided.strides);
     return strided;
 }
 
-static void simplify(int32_t rank, const int64_t *dims, const int64_t *to, const int64_t *from, struct plan *plan)
+static void simplify(int32_t rank, const int64_t *dims, const int64_t *to, const int64_t *from,
+                     struct plan *plan)
 {
     plan->rank = 0;
     for (int32_t i = 0; i < rank; i++) {
@@ -66,8 +68,8 @@ static void swap_i64(int64_t *a, int64_t *b)
     *b = keep;
 }
 
-/* The order of the dims does not matter to a copy. The dim in which the source is contiguous goes next to the one
- * in which the destination is, so that a transposition works on square blocks that stay in the cache. */
+/* The order of the dims does not matter to a copy. The dim in which the source is contiguous goes next to the
+ * one in which the destination is, so that a transposition works on square blocks that stay in the cache. */
 static void pair_contiguous_dims(struct plan *plan, size_t element_size)
 {
     int32_t last = plan->rank - 1;
@@ -130,9 +132,12 @@ static void copy_plane(const struct plane *plane, size_t element_size)
 static void copy_planes(const struct plan *plan, char *to, const char *from, size_t element_size)
 {
     int32_t outer = plan->rank - 2;
-    struct plane plane = { .rows = plan->dims[outer], .columns = plan->dims[outer + 1],
-                           .to_row = plan->to[outer], .to_column = plan->to[outer + 1],
-                           .from_row = plan->from[outer], .from_column = plan->from[outer + 1] };
+    struct plane plane = { .rows = plan->dims[outer],
+                           .columns = plan->dims[outer + 1],
+                           .to_row = plan->to[outer],
+                           .to_column = plan->to[outer + 1],
+                           .from_row = plan->from[outer],
+                           .from_column = plan->from[outer + 1] };
     int64_t index[MD_COPY_MAX_RANK] = { 0 };
     int64_t to_at = 0;
     int64_t from_at = 0;
@@ -155,8 +160,8 @@ static void copy_planes(const struct plan *plan, char *to, const char *from, siz
     }
 }
 
-void md_strided_copy(int32_t rank, const int64_t *dims, const struct md_strided *to, const struct md_strided *from,
-                     size_t element_size)
+void md_strided_copy(int32_t rank, const int64_t *dims, const struct md_strided *to,
+                     const struct md_strided *from, size_t element_size)
 {
     for (int32_t i = 0; i < rank; i++)
         if (dims[i] <= 0)

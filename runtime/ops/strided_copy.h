@@ -1,8 +1,8 @@
 /* strided_copy.h - moving elements between two layouts of the same index space: the one loop under Transpose,
  * Expand, Slice, Concat, Tile and their like.
  *
- * Elements are bytes of any size: every datatype, strings included, is moved alike. Strides are in bytes; 0 repeats
- * an element, a negative one walks backwards. Threads: pure functions. Memory: none. */
+ * Elements are bytes of any size: every datatype, strings included, is moved alike. Strides are in bytes; 0
+ * repeats an element, a negative one walks backwards. Threads: pure functions. Memory: none. */
 #ifndef MD_STRIDED_COPY_H
 #define MD_STRIDED_COPY_H
 
@@ -17,8 +17,8 @@ struct md_strided {
 };
 
 /* For every index below `dims`: to[index] = from[index]. The two do not overlap. rank <= MD_COPY_MAX_RANK. */
-void md_strided_copy(int32_t rank, const int64_t *dims, const struct md_strided *to, const struct md_strided *from,
-                     size_t element_size);
+void md_strided_copy(int32_t rank, const int64_t *dims, const struct md_strided *to,
+                     const struct md_strided *from, size_t element_size);
 /* Dense row-major strides in bytes. */
 void md_dense_strides(int32_t rank, const int64_t *dims, size_t element_size, int64_t *out_strides);
 /* The whole of a tensor, dense. */

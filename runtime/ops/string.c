@@ -13,12 +13,14 @@ struct normalizer_parameters {
     struct md_span *stopwords; /* in lower case unless case_sensitive */
 };
 
-static enum md_code read_stopwords(const struct md_configuration *configuration, struct normalizer_parameters *parameters)
+static enum md_code read_stopwords(const struct md_configuration *configuration,
+                                   struct normalizer_parameters *parameters)
 {
     const struct md_span *words;
     MD_TRY(md_attribute_strings(configuration->attributes, "stopwords", &words, &parameters->stopword_count,
                                 configuration->error));
-    parameters->stopwords = md_arena_allocate_zeroed(configuration->arena, parameters->stopword_count, sizeof *words);
+    parameters->stopwords =
+        md_arena_allocate_zeroed(configuration->arena, parameters->stopword_count, sizeof *words);
     if (parameters->stopwords == NULL)
         return md_fail_memory(configuration->error, "stopwords");
     for (size_t i = 0; i < parameters->stopword_count; i++) {
@@ -31,7 +33,8 @@ static enum md_code read_stopwords(const struct md_configuration *configuration,
     return MD_OK;
 }
 
-static enum md_code normalizer_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code normalizer_configure(const struct md_configuration *configuration,
+                                         const void **out_parameters)
 {
     static const char *const actions[] = { "NONE", "LOWER", "UPPER" };
     struct normalizer_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
@@ -40,16 +43,19 @@ static enum md_code normalizer_configure(const struct md_configuration *configur
     *out_parameters = parameters;
     struct md_span action;
     int64_t sensitive;
-    MD_TRY(md_attribute_string(configuration->attributes, "case_change_action", "NONE", &action, configuration->error));
-    MD_TRY(md_attribute_int(configuration->attributes, "is_case_sensitive", 0, &sensitive, configuration->error));
+    MD_TRY(md_attribute_string(configuration->attributes, "case_change_action", "NONE", &action,
+                               configuration->error));
+    MD_TRY(md_attribute_int(configuration->attributes, "is_case_sensitive", 0, &sensitive,
+                            configuration->error));
     parameters->case_sensitive = sensitive != 0;
     for (int i = 0; i < 3; i++)
         if (md_span_equal(action, md_span_of(actions[i]))) {
             parameters->letter_case = (enum md_letter_case)i;
             return read_stopwords(configuration, parameters);
         }
-    return md_fail(configuration->error, MD_INVALID_ARGUMENT, "case_change_action \"%.*s\": known are NONE, LOWER, UPPER",
-                   (int)action.size, action.bytes);
+    return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                   "case_change_action \"%.*s\": known are NONE, LOWER, UPPER", (int)action.size,
+                   action.bytes);
 }
 
 static enum md_code normalizer_prepare(struct md_invocation *invocation)
@@ -57,13 +63,14 @@ static enum md_code normalizer_prepare(struct md_invocation *invocation)
     MD_TRY(md_expect_tensor_rank(invocation, 0, 1, 2));
     const struct md_tensor *input = md_input(invocation, 0);
     if (input->shape.rank == 2 && input->shape.dims[0] != 1)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "StringNormalizer of [%lld,%lld]: it takes [C] and [1,C]",
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "StringNormalizer of [%lld,%lld]: it takes [C] and [1,C]",
                        (long long)input->shape.dims[0], (long long)input->shape.dims[1]);
     return md_scratch(invocation, input->count * sizeof(struct md_span));
 }
 
-static enum md_code map_case(struct md_invocation *invocation, struct md_span text, enum md_letter_case letter_case,
-                             struct md_span *out_text)
+static enum md_code map_case(struct md_invocation *invocation, struct md_span text,
+                             enum md_letter_case letter_case, struct md_span *out_text)
 {
     char *bytes = md_run_allocate(invocation, md_letter_case_room(text.size));
     if (bytes == NULL)
@@ -106,12 +113,14 @@ static enum md_code normalizer_run(struct md_invocation *invocation)
     struct md_shape shape = input->shape; /* nothing left: one empty string */
     shape.dims[shape.rank - 1] = count > 0 ? (int64_t)count : 1;
     MD_TRY(md_output_now(invocation, 0, MD_BYTES, &shape));
-    memcpy(md_output_tensor(invocation, 0)->bytes, count > 0 ? kept : &empty, (count > 0 ? count : 1) * sizeof *kept);
+    memcpy(md_output_tensor(invocation, 0)->bytes, count > 0 ? kept : &empty,
+           (count > 0 ? count : 1) * sizeof *kept);
     return MD_OK;
 }
 
 /* ---- StringConcat ---- */
-static enum md_code join(struct md_invocation *invocation, struct md_span a, struct md_span b, struct md_span *out_text)
+static enum md_code join(struct md_invocation *invocation, struct md_span a, struct md_span b,
+                         struct md_span *out_text)
 {
     size_t size;
     char *bytes = __builtin_add_overflow(a.size, b.size, &size) ? NULL : md_run_allocate(invocation, size);
@@ -135,8 +144,8 @@ static enum md_code concat_run(struct md_invocation *invocation)
     md_broadcast_strides(&a->shape, &output->shape, a_strides);
     md_broadcast_strides(&b->shape, &output->shape, b_strides);
     for (size_t k = 0; k < output->count; k++) {
-        MD_TRY(join(invocation, md_elements(const struct md_span, a)[a_at], md_elements(const struct md_span, b)[b_at],
-                    &md_elements(struct md_span, output)[k]));
+        MD_TRY(join(invocation, md_elements(const struct md_span, a)[a_at],
+                    md_elements(const struct md_span, b)[b_at], &md_elements(struct md_span, output)[k]));
         for (int32_t i = output->shape.rank - 1; i >= 0; i--) {
             a_at += a_strides[i];
             b_at += b_strides[i];
@@ -162,8 +171,10 @@ static enum md_code split_configure(const struct md_configuration *configuration
     if (parameters == NULL)
         return MD_RESOURCE_EXHAUSTED;
     *out_parameters = parameters;
-    MD_TRY(md_attribute_string(configuration->attributes, "delimiter", "", &parameters->delimiter, configuration->error));
-    return md_attribute_int(configuration->attributes, "maxsplit", -1, &parameters->maxsplit, configuration->error);
+    MD_TRY(md_attribute_string(configuration->attributes, "delimiter", "", &parameters->delimiter,
+                               configuration->error));
+    return md_attribute_int(configuration->attributes, "maxsplit", -1, &parameters->maxsplit,
+                            configuration->error);
 }
 
 static size_t skip_space(struct md_span text, size_t at)
@@ -174,14 +185,16 @@ static size_t skip_space(struct md_span text, size_t at)
     return at;
 }
 
-/* Splits on white space, as Python's str.split() does; writes to `out` (unless NULL) and returns how many parts. */
+/* Splits on white space, as Python's str.split() does; writes to `out` (unless NULL) and returns how many
+ * parts. */
 static size_t split_space(struct md_span text, int64_t maxsplit, struct md_span *out)
 {
     size_t count = 0, at = text.size > 0 ? skip_space(text, 0) : 0;
     while (at < text.size) {
         size_t end = at;
         bool rest = maxsplit >= 0 && count == (size_t)maxsplit;
-        while (end < text.size && (rest || md_white_space((struct md_span){ text.bytes + end, text.size - end }) == 0))
+        while (end < text.size &&
+               (rest || md_white_space((struct md_span){ text.bytes + end, text.size - end }) == 0))
             end += md_character_size((struct md_span){ text.bytes + end, text.size - end });
         if (out != NULL)
             out[count] = (struct md_span){ text.bytes + at, end - at };
@@ -199,7 +212,8 @@ static size_t split_text(const struct split_parameters *parameters, struct md_sp
     size_t count = 0;
     for (;;) {
         bool rest = parameters->maxsplit >= 0 && count == (size_t)parameters->maxsplit;
-        const char *found = rest || text.size == 0 ? NULL : memmem(text.bytes, text.size, delimiter.bytes, delimiter.size);
+        const char *found =
+            rest || text.size == 0 ? NULL : memmem(text.bytes, text.size, delimiter.bytes, delimiter.size);
         size_t size = found != NULL ? (size_t)(found - text.bytes) : text.size;
         if (out != NULL)
             out[count] = (struct md_span){ text.bytes, size };

@@ -9,15 +9,15 @@ enum tfidf_mode { MODE_TF, MODE_IDF, MODE_TFIDF };
 struct tfidf_parameters {
     enum tfidf_mode mode;
     int64_t shortest, longest, skips;
-    const struct md_span *words;   /* one of the two pools is NULL */
+    const struct md_span *words; /* one of the two pools is NULL */
     const int64_t *numbers;
     size_t pool_size;
-    struct md_int_list starts;     /* by length - 1: where those n-grams start in the pool */
+    struct md_int_list starts; /* by length - 1: where those n-grams start in the pool */
     struct md_int_list coordinates;
-    const float *weights;          /* by n-gram, or NULL */
-    size_t width;                  /* of the output */
-    int64_t *order;                /* n-gram numbers, sorted by content within each length */
-    size_t *first;                 /* by length - 1: number of the first n-gram; starts.count + 1 entries */
+    const float *weights; /* by n-gram, or NULL */
+    size_t width;         /* of the output */
+    int64_t *order;       /* n-gram numbers, sorted by content within each length */
+    size_t *first;        /* by length - 1: number of the first n-gram; starts.count + 1 entries */
 };
 
 /* ---- n-grams ---- */
@@ -42,12 +42,14 @@ static bool ngram_before(const void *owner, int64_t a, int64_t b)
 {
     const struct ngram_order *order = owner;
     const struct tfidf_parameters *parameters = order->parameters;
-    size_t x = pool_at(parameters, order->length, (size_t)a), y = pool_at(parameters, order->length, (size_t)b);
+    size_t x = pool_at(parameters, order->length, (size_t)a),
+           y = pool_at(parameters, order->length, (size_t)b);
     for (size_t i = 0; i < order->length; i++) {
         int64_t p = parameters->numbers != NULL ? parameters->numbers[x + i] : 0;
         int64_t q = parameters->numbers != NULL ? parameters->numbers[y + i] : 0;
-        int result = parameters->words != NULL ? compare_words(parameters->words[x + i], parameters->words[y + i]) :
-                                                 (p > q) - (p < q);
+        int result = parameters->words != NULL
+                         ? compare_words(parameters->words[x + i], parameters->words[y + i])
+                         : (p > q) - (p < q);
         if (result != 0)
             return result < 0;
     }
@@ -55,7 +57,8 @@ static bool ngram_before(const void *owner, int64_t a, int64_t b)
 }
 
 /* ---- configure ---- */
-static enum md_code read_pool(const struct md_configuration *configuration, struct tfidf_parameters *parameters)
+static enum md_code read_pool(const struct md_configuration *configuration,
+                              struct tfidf_parameters *parameters)
 {
     size_t words, numbers;
     MD_TRY(md_attribute_strings(configuration->attributes, "pool_strings", &parameters->words, &words,
@@ -63,8 +66,10 @@ static enum md_code read_pool(const struct md_configuration *configuration, stru
     MD_TRY(md_attribute_ints(configuration->attributes, "pool_int64s", &parameters->numbers, &numbers,
                              configuration->error));
     if ((words == 0) == (numbers == 0))
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "pool_strings has %zu entries, pool_int64s %zu: one of "
-                       "them must have some", words, numbers);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "pool_strings has %zu entries, pool_int64s %zu: one of "
+                       "them must have some",
+                       words, numbers);
     if (words == 0)
         parameters->words = NULL;
     else
@@ -73,7 +78,8 @@ static enum md_code read_pool(const struct md_configuration *configuration, stru
     return MD_OK;
 }
 
-static enum md_code read_options(const struct md_configuration *configuration, struct tfidf_parameters *parameters)
+static enum md_code read_options(const struct md_configuration *configuration,
+                                 struct tfidf_parameters *parameters)
 {
     static const char *const modes[] = { "TF", "IDF", "TFIDF" };
     const struct md_attributes *attributes = configuration->attributes;
@@ -88,52 +94,59 @@ static enum md_code read_options(const struct md_configuration *configuration, s
         parameters->skips > INT32_MAX || (uint64_t)parameters->longest > parameters->starts.count)
         return md_fail(configuration->error, MD_INVALID_ARGUMENT,
                        "n-grams of %lld to %lld with %lld skips, %zu entries of ngram_counts",
-                       (long long)parameters->shortest, (long long)parameters->longest, (long long)parameters->skips,
-                       parameters->starts.count);
+                       (long long)parameters->shortest, (long long)parameters->longest,
+                       (long long)parameters->skips, parameters->starts.count);
     for (int i = 0; i < 3; i++)
         if (md_span_equal(mode, md_span_of(modes[i]))) {
             parameters->mode = (enum tfidf_mode)i;
             return MD_OK;
         }
-    return md_fail(configuration->error, MD_INVALID_ARGUMENT, "mode \"%.*s\": known are TF, IDF, TFIDF", (int)mode.size,
-                   mode.bytes);
+    return md_fail(configuration->error, MD_INVALID_ARGUMENT, "mode \"%.*s\": known are TF, IDF, TFIDF",
+                   (int)mode.size, mode.bytes);
 }
 
 /* Fills `first` from ngram_counts and checks that the pool divides into n-grams. */
-static enum md_code count_ngrams(const struct md_configuration *configuration, struct tfidf_parameters *parameters)
+static enum md_code count_ngrams(const struct md_configuration *configuration,
+                                 struct tfidf_parameters *parameters)
 {
     size_t lengths = parameters->starts.count;
-    parameters->first = md_arena_allocate_zeroed(configuration->arena, lengths + 1, sizeof *parameters->first);
+    parameters->first =
+        md_arena_allocate_zeroed(configuration->arena, lengths + 1, sizeof *parameters->first);
     if (parameters->first == NULL)
         return md_fail_memory(configuration->error, "n-grams");
     for (size_t i = 0; i < lengths; i++) {
         int64_t start = parameters->starts.values[i];
         int64_t end = i + 1 < lengths ? parameters->starts.values[i + 1] : (int64_t)parameters->pool_size;
-        if (start < 0 || end < start || (uint64_t)end > parameters->pool_size || (uint64_t)(end - start) % (i + 1) != 0)
+        if (start < 0 || end < start || (uint64_t)end > parameters->pool_size ||
+            (uint64_t)(end - start) % (i + 1) != 0)
             return md_fail(configuration->error, MD_INVALID_ARGUMENT,
-                           "the pool of %zu entries has no whole %zu-grams from %lld to %lld", parameters->pool_size,
-                           i + 1, (long long)start, (long long)end);
+                           "the pool of %zu entries has no whole %zu-grams from %lld to %lld",
+                           parameters->pool_size, i + 1, (long long)start, (long long)end);
         parameters->first[i + 1] = parameters->first[i] + (size_t)(end - start) / (i + 1);
     }
     if (parameters->first[lengths] != parameters->coordinates.count)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "ngram_indexes has %zu entries for %zu n-grams",
-                       parameters->coordinates.count, parameters->first[lengths]);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "ngram_indexes has %zu entries for %zu n-grams", parameters->coordinates.count,
+                       parameters->first[lengths]);
     return MD_OK;
 }
 
-static enum md_code read_coordinates(const struct md_configuration *configuration, struct tfidf_parameters *parameters)
+static enum md_code read_coordinates(const struct md_configuration *configuration,
+                                     struct tfidf_parameters *parameters)
 {
     size_t count;
-    MD_TRY(md_attribute_floats(configuration->attributes, "weights", &parameters->weights, &count, configuration->error));
+    MD_TRY(md_attribute_floats(configuration->attributes, "weights", &parameters->weights, &count,
+                               configuration->error));
     if (count != 0 && count != parameters->coordinates.count)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "weights has %zu entries for %zu n-grams", count,
-                       parameters->coordinates.count);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "weights has %zu entries for %zu n-grams",
+                       count, parameters->coordinates.count);
     for (size_t i = 0; i < parameters->coordinates.count; i++) {
         int64_t coordinate = parameters->coordinates.values[i];
         if (coordinate < 0 || coordinate >= INT32_MAX)
             return md_fail(configuration->error, MD_INVALID_ARGUMENT, "entry %zu of ngram_indexes is %lld", i,
                            (long long)coordinate);
-        parameters->width = (size_t)coordinate >= parameters->width ? (size_t)coordinate + 1 : parameters->width;
+        parameters->width =
+            (size_t)coordinate >= parameters->width ? (size_t)coordinate + 1 : parameters->width;
     }
     return MD_OK;
 }
@@ -158,7 +171,8 @@ static enum md_code tfidf_configure(const struct md_configuration *configuration
     for (size_t length = 1; length <= parameters->starts.count; length++) {
         struct ngram_order order = { parameters, length };
         size_t first = parameters->first[length - 1];
-        md_index_sort(parameters->order + first, spare, parameters->first[length] - first, ngram_before, &order);
+        md_index_sort(parameters->order + first, spare, parameters->first[length] - first, ngram_before,
+                      &order);
     }
     return MD_OK;
 }
@@ -197,8 +211,8 @@ static int compare_at(const struct tfidf_parameters *parameters, size_t length, 
 }
 
 /* Counts every n-gram of the pool that equals the items at hand (a pool may list one twice). */
-static void count_at(const struct tfidf_parameters *parameters, size_t length, const struct md_tensor *input, size_t at,
-                     size_t step, float *row)
+static void count_at(const struct tfidf_parameters *parameters, size_t length, const struct md_tensor *input,
+                     size_t at, size_t step, float *row)
 {
     size_t low = parameters->first[length - 1], end = parameters->first[length], high = end;
     while (low < high) {
@@ -208,7 +222,8 @@ static void count_at(const struct tfidf_parameters *parameters, size_t length, c
         else
             high = middle;
     }
-    for (; low < end && compare_at(parameters, length, (size_t)parameters->order[low], input, at, step) == 0; low++)
+    for (; low < end && compare_at(parameters, length, (size_t)parameters->order[low], input, at, step) == 0;
+         low++)
         row[parameters->coordinates.values[parameters->order[low]]] += 1;
 }
 

@@ -1,7 +1,8 @@
 /* topk.c - TopK: k as an attribute (1), an input (10), with largest and sorted (11).
  *
- * A heap of the k best per lane: O(n log k). Equal elements are ordered by index, as the specification says; NaN
- * counts as the largest number, as numpy sorts it. Sorted or not, the answer is sorted: one fixed order. */
+ * A heap of the k best per lane: O(n log k). Equal elements are ordered by index, as the specification says;
+ * NaN counts as the largest number, as numpy sorts it. Sorted or not, the answer is sorted: one fixed order.
+ */
 #include "operator_table.h"
 #include "parameters.h"
 
@@ -38,11 +39,12 @@ static enum md_code topk_prepare(struct md_invocation *invocation)
         MD_TRY(md_expect_tensor(invocation, 1));
         MD_TRY(md_input_ints(invocation, 1, 1, &k, &count));
         if (count != 1)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input k of TopK has %zu elements, it must have 1", count);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "input k of TopK has %zu elements, it must have 1", count);
     }
     if (k < 0 || k > input->shape.dims[axis])
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "k is %lld, axis %d has size %lld", (long long)k, axis,
-                       (long long)input->shape.dims[axis]);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "k is %lld, axis %d has size %lld",
+                       (long long)k, axis, (long long)input->shape.dims[axis]);
     struct md_shape shape = input->shape;
     shape.dims[axis] = k;
     MD_TRY(md_scratch(invocation, (size_t)k * sizeof(int64_t)));
@@ -78,8 +80,8 @@ struct lane {
         const type *x = lane->elements;                                                                      \
         size_t at = 0;                                                                                       \
         for (size_t child = 1; child < size; child = 2 * at + 1) {                                           \
-            if (child + 1 < size && before_##type(x, lane->step, lane->heap[child], lane->heap[child + 1],   \
-                                                  smallest))                                                 \
+            if (child + 1 < size &&                                                                          \
+                before_##type(x, lane->step, lane->heap[child], lane->heap[child + 1], smallest))            \
                 child++;                                                                                     \
             if (!before_##type(x, lane->step, index, lane->heap[child], smallest))                           \
                 break;                                                                                       \
@@ -136,7 +138,9 @@ static enum md_code topk_run(struct md_invocation *invocation)
     size_t outer = md_shape_product(&input->shape, 0, axis);
     size_t inner = md_shape_product(&input->shape, axis + 1, input->shape.rank);
     size_t size = md_datatype_size(input->datatype);
-    struct lane lane = { .step = inner, .count = (size_t)input->shape.dims[axis], .k = (size_t)any->shape.dims[axis],
+    struct lane lane = { .step = inner,
+                         .count = (size_t)input->shape.dims[axis],
+                         .k = (size_t)any->shape.dims[axis],
                          .heap = invocation->scratch };
     for (size_t o = 0; o < outer; o++)
         for (size_t i = 0; i < inner; i++) {
@@ -146,7 +150,8 @@ static enum md_code topk_run(struct md_invocation *invocation)
             for (size_t k = 0; k < lane.k; k++) {
                 size_t to = (o * lane.k + k) * inner + i;
                 if (values != NULL)
-                    memcpy(md_elements(char, values) + to * size, elements + (size_t)lane.heap[k] * inner * size, size);
+                    memcpy(md_elements(char, values) + to * size,
+                           elements + (size_t)lane.heap[k] * inner * size, size);
                 if (indices != NULL)
                     md_elements(int64_t, indices)[to] = lane.heap[k];
             }
@@ -162,7 +167,8 @@ enum {
 
 const struct md_operator md_operators_topk[] = {
     { MD_ONNX, "TopK", 1, 9, 1, 1, 1, 2, TOPK_TYPES, TOPK_NATIVE, 0, topk_configure, topk_prepare, topk_run },
-    { MD_ONNX, "TopK", 10, MD_OPSET_NEWEST, 2, 2, 1, 2, TOPK_TYPES, TOPK_NATIVE, 0, topk_configure, topk_prepare,
+    { MD_ONNX, "TopK", 10, MD_OPSET_NEWEST, 2, 2, 1, 2, TOPK_TYPES, TOPK_NATIVE, 0, topk_configure,
+      topk_prepare,
       topk_run },
     { 0 },
 };

@@ -1,12 +1,13 @@
-/* transpose.c - operators that move every element to a place that the shapes alone decide: Transpose, Expand, Tile,
- * DepthToSpace, SpaceToDepth. Each is one strided copy; any element type. */
+/* transpose.c - operators that move every element to a place that the shapes alone decide: Transpose, Expand,
+ * Tile, DepthToSpace, SpaceToDepth. Each is one strided copy; any element type. */
 #include "checked.h"
 #include "operator_table.h"
 #include "parameters.h"
 #include "strided_copy.h"
 
 /* ---- Transpose ---- */
-static enum md_code transpose_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code transpose_configure(const struct md_configuration *configuration,
+                                        const void **out_parameters)
 {
     struct md_int_list *perm = md_parameters_new(configuration, sizeof *perm);
     if (perm == NULL)
@@ -24,8 +25,8 @@ static enum md_code permutation(struct md_invocation *invocation, int32_t rank, 
         return MD_OK;
     }
     if (perm->count != (size_t)rank)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "perm has %zu entries, the input has rank %d", perm->count,
-                       rank);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "perm has %zu entries, the input has rank %d",
+                       perm->count, rank);
     bool used[MD_MAX_RANK] = { false };
     for (int32_t i = 0; i < rank; i++) {
         MD_TRY(md_expect_axis(invocation, perm->values[i], rank, &out_perm[i]));
@@ -94,7 +95,8 @@ static enum md_code expand_prepare(struct md_invocation *invocation)
     if (!md_shape_broadcast(&input->shape, &asked, &shape)) {
         char have[MD_SHAPE_TEXT_SIZE], want[MD_SHAPE_TEXT_SIZE];
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Expand: %s and %s do not broadcast",
-                       md_shape_text(&input->shape, have, sizeof have), md_shape_text(&asked, want, sizeof want));
+                       md_shape_text(&input->shape, have, sizeof have),
+                       md_shape_text(&asked, want, sizeof want));
     }
     if (md_shape_equal(&shape, &input->shape))
         return md_output_view(invocation, 0, 0, input->datatype, &shape, 0);
@@ -125,21 +127,24 @@ static enum md_code tile_repeats(struct md_invocation *invocation, int32_t rank,
         MD_TRY(md_expect_tensor(invocation, 1));
         MD_TRY(md_input_ints(invocation, 1, MD_MAX_RANK, out_repeats, &count));
         if (count != (size_t)rank)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "repeats has %zu entries, the input has rank %d", count,
-                           rank);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "repeats has %zu entries, the input has rank %d", count, rank);
         return MD_OK;
     }
     for (size_t i = 1; i < 3; i++) {
         MD_TRY(md_expect_tensor(invocation, i));
         if (md_input(invocation, i)->count != 1)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu of Tile-1 has %zu elements, it must have 1", i,
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "input %zu of Tile-1 has %zu elements, it must have 1", i,
                            md_input(invocation, i)->count);
     }
     int32_t axis;
     double wanted = md_tensor_double(md_input(invocation, 2), 0);
     double tiles = md_tensor_double(md_input(invocation, 1), 0);
-    if (!(wanted >= -MD_MAX_RANK && wanted <= MD_MAX_RANK) || !(tiles >= 0 && tiles <= (double)(INT64_C(1) << 53)))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%g tiles along axis %g is out of range", tiles, wanted);
+    if (!(wanted >= -MD_MAX_RANK && wanted <= MD_MAX_RANK) ||
+        !(tiles >= 0 && tiles <= (double)(INT64_C(1) << 53)))
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%g tiles along axis %g is out of range",
+                       tiles, wanted);
     MD_TRY(md_expect_axis(invocation, (int64_t)wanted, rank, &axis));
     for (int32_t i = 0; i < rank; i++)
         out_repeats[i] = i == axis ? (int64_t)tiles : 1;
@@ -155,7 +160,8 @@ static enum md_code tile_prepare(struct md_invocation *invocation)
     MD_TRY(tile_repeats(invocation, shape.rank, repeats));
     for (int32_t i = 0; i < shape.rank; i++)
         if (repeats[i] < 0 || !md_checked_multiply_i64(shape.dims[i], repeats[i], &shape.dims[i]))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "dim %d of size %lld cannot be repeated %lld times", i,
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "dim %d of size %lld cannot be repeated %lld times", i,
                            (long long)input->shape.dims[i], (long long)repeats[i]);
     return md_output(invocation, 0, input->datatype, &shape);
 }
@@ -195,7 +201,8 @@ static enum md_code block_configure(const struct md_configuration *configuration
     if (parameters == NULL)
         return MD_RESOURCE_EXHAUSTED;
     *out_parameters = parameters;
-    MD_TRY(md_attribute_int(configuration->attributes, "blocksize", 0, &parameters->size, configuration->error));
+    MD_TRY(
+        md_attribute_int(configuration->attributes, "blocksize", 0, &parameters->size, configuration->error));
     if (parameters->size < 1 || parameters->size > INT32_MAX)
         return md_fail(configuration->error, MD_INVALID_ARGUMENT, "blocksize is %lld, it must be in [1,%d]",
                        (long long)parameters->size, INT32_MAX);
@@ -216,8 +223,9 @@ static enum md_code depth_to_space_prepare(struct md_invocation *invocation)
     int64_t block = parameters->size;
     struct md_shape shape = input->shape;
     if (shape.dims[1] % (block * block) != 0)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%lld channels do not divide by blocksize %lld squared",
-                       (long long)shape.dims[1], (long long)block);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "%lld channels do not divide by blocksize %lld squared", (long long)shape.dims[1],
+                       (long long)block);
     shape.dims[1] /= block * block;
     if (!md_checked_multiply_i64(shape.dims[2], block, &shape.dims[2]) ||
         !md_checked_multiply_i64(shape.dims[3], block, &shape.dims[3]))
@@ -225,17 +233,18 @@ static enum md_code depth_to_space_prepare(struct md_invocation *invocation)
     return md_output(invocation, 0, input->datatype, &shape);
 }
 
-/* Strides of the space tensor [N, C, H b, W b] by (n, channel, block row, block column, row, column), and of the
- * depth tensor [N, depth, H, W] by the same. */
+/* Strides of the space tensor [N, C, H b, W b] by (n, channel, block row, block column, row, column), and of
+ * the depth tensor [N, depth, H, W] by the same. */
 static void block_layouts(const struct md_tensor *space, const struct md_tensor *depth, int64_t block,
                           bool columns_first, int64_t *out_dims, struct md_strided *out_space,
                           struct md_strided *out_depth)
 {
     struct md_strided s = md_strided_of(space), d = md_strided_of(depth);
     int64_t channels = space->shape.dims[1];
-    const int64_t dims[6] = { space->shape.dims[0], channels, block, block, depth->shape.dims[2], depth->shape.dims[3] };
-    const int64_t to[6] = { s.strides[0], s.strides[1], s.strides[2], s.strides[3], s.strides[2] * block,
-                            s.strides[3] * block };
+    const int64_t dims[6] = { space->shape.dims[0], channels, block, block, depth->shape.dims[2],
+                              depth->shape.dims[3] };
+    const int64_t to[6] = { s.strides[0], s.strides[1],         s.strides[2],
+                            s.strides[3], s.strides[2] * block, s.strides[3] * block };
     const int64_t plane = d.strides[1];
     const int64_t channel = columns_first ? plane * block * block : plane;
     const int64_t row = columns_first ? plane * block : plane * channels * block;
@@ -272,8 +281,9 @@ static enum md_code space_to_depth_prepare(struct md_invocation *invocation)
     int64_t block = parameters->size;
     struct md_shape shape = input->shape;
     if (shape.dims[2] % block != 0 || shape.dims[3] % block != 0)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "a plane of %lld x %lld does not divide by blocksize %lld",
-                       (long long)shape.dims[2], (long long)shape.dims[3], (long long)block);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "a plane of %lld x %lld does not divide by blocksize %lld", (long long)shape.dims[2],
+                       (long long)shape.dims[3], (long long)block);
     if (!md_checked_multiply_i64(shape.dims[1], block * block, &shape.dims[1]))
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the output of SpaceToDepth is too large");
     shape.dims[2] /= block;
@@ -299,7 +309,8 @@ static enum md_code space_to_depth_run(struct md_invocation *invocation)
 const struct md_operator md_operators_transpose[] = {
     { MD_ONNX, "Transpose", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_ALL, 0, 0,
       transpose_configure, transpose_prepare, transpose_run },
-    { MD_ONNX, "Expand", 8, MD_OPSET_NEWEST, 2, 2, 1, 1, MD_TYPES_ALL, 0, 0, NULL, expand_prepare, expand_run },
+    { MD_ONNX, "Expand", 8, MD_OPSET_NEWEST, 2, 2, 1, 1, MD_TYPES_ALL, 0, 0,
+      NULL, expand_prepare, expand_run },
     { MD_ONNX, "Tile", 1, 5, 3, 3, 1, 1, MD_TYPES_ALL, 0, 0, NULL, tile_prepare, tile_run },
     { MD_ONNX, "Tile", 6, MD_OPSET_NEWEST, 2, 2, 1, 1, MD_TYPES_ALL, 0, 0, NULL, tile_prepare, tile_run },
     { MD_ONNX, "DepthToSpace", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_ALL, 0, 0,

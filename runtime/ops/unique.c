@@ -1,7 +1,7 @@
 /* unique.c - Unique (11): the different elements, or the different slices along an axis.
  *
- * Slices are sorted by index with a stable sort, so that the first of each group of equals is its first occurrence.
- * NaNs are equal to each other and larger than every number, as in numpy. */
+ * Slices are sorted by index with a stable sort, so that the first of each group of equals is its first
+ * occurrence. NaNs are equal to each other and larger than every number, as in numpy. */
 #include "index_sort.h"
 #include "operator_table.h"
 #include "parameters.h"
@@ -59,11 +59,9 @@ static int compare_spans(const void *left, const void *right, size_t count)
 
 #define COMPARE_ROW(datatype, type) [datatype] = compare_##type,
 static const compare_fn compares[MD_DATATYPE_COUNT] = {
+    [MD_BOOL] = compare_uint8_t,      [MD_BYTES] = compare_spans,
+    [MD_COMPLEX64] = compare_float,   [MD_COMPLEX128] = compare_double,
     MD_FOR_EACH_NUMBER(COMPARE_ROW)
-    [MD_BOOL] = compare_uint8_t,
-    [MD_BYTES] = compare_spans,
-    [MD_COMPLEX64] = compare_float,
-    [MD_COMPLEX128] = compare_double,
 };
 
 static int compare_slices(const struct slices *slices, int64_t a, int64_t b)
@@ -89,7 +87,8 @@ static bool number_before(const void *owner, int64_t a, int64_t b)
     return first[a] < first[b];
 }
 
-static enum md_code unique_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code unique_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     struct unique_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -129,13 +128,15 @@ static enum md_code unique_prepare(struct md_invocation *invocation)
     int32_t axis;
     MD_TRY(slices_of(invocation, &slices, &axis));
     if (slices.dim > SIZE_MAX / (5 * sizeof(int64_t)))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Unique of %zu slices is too much", slices.dim);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Unique of %zu slices is too much",
+                       slices.dim);
     return md_scratch(invocation, 5 * slices.dim * sizeof(int64_t));
 }
 
-/* order: the slices, sorted; group[s]: the group of slice s; first and counts: per group. Returns how many groups. */
-static size_t find_groups(const struct slices *slices, bool unsorted, int64_t *order, int64_t *group, int64_t *first,
-                          int64_t *counts, int64_t *spare)
+/* order: the slices, sorted; group[s]: the group of slice s; first and counts: per group. Returns how many
+ * groups. */
+static size_t find_groups(const struct slices *slices, bool unsorted, int64_t *order, int64_t *group,
+                          int64_t *first, int64_t *counts, int64_t *spare)
 {
     for (size_t i = 0; i < slices->dim; i++)
         order[i] = (int64_t)i;
@@ -151,7 +152,8 @@ static size_t find_groups(const struct slices *slices, bool unsorted, int64_t *o
     }
     if (!unsorted)
         return groups;
-    /* Groups in the order of their first slices: order[k] becomes the group in place k, then everything moves. */
+    /* Groups in the order of their first slices: order[k] becomes the group in place k, then everything
+     * moves. */
     for (size_t i = 0; i < groups; i++)
         order[i] = (int64_t)i;
     md_index_sort(order, spare, groups, number_before, first);
@@ -168,7 +170,8 @@ static size_t find_groups(const struct slices *slices, bool unsorted, int64_t *o
     return groups;
 }
 
-static enum md_code list_output(struct md_invocation *invocation, size_t index, const int64_t *values, size_t count)
+static enum md_code list_output(struct md_invocation *invocation, size_t index, const int64_t *values,
+                                size_t count)
 {
     if (!md_wants_output(invocation, index))
         return MD_OK;
@@ -188,8 +191,9 @@ static enum md_code unique_run(struct md_invocation *invocation)
     MD_TRY(slices_of(invocation, &slices, &axis));
     int64_t *order = invocation->scratch;
     int64_t *group = order + slices.dim, *first = group + slices.dim, *counts = first + slices.dim;
-    size_t groups = slices.dim == 0 ? 0 :
-        find_groups(&slices, parameters->unsorted, order, group, first, counts, counts + slices.dim);
+    size_t groups = slices.dim == 0 ? 0
+                                    : find_groups(&slices, parameters->unsorted, order, group, first, counts,
+                                                  counts + slices.dim);
     MD_TRY(list_output(invocation, 1, first, groups));
     MD_TRY(list_output(invocation, 2, group, slices.dim));
     MD_TRY(list_output(invocation, 3, counts, groups));
@@ -201,14 +205,15 @@ static enum md_code unique_run(struct md_invocation *invocation)
     char *to = md_output_tensor(invocation, 0)->bytes;
     for (size_t o = 0; o < slices.outer; o++)
         for (size_t g = 0; g < groups; g++, to += slices.run_bytes)
-            md_copy_bytes(to, slices.bytes + (o * slices.dim + (size_t)first[g]) * slices.run_bytes, slices.run_bytes);
+            md_copy_bytes(to, slices.bytes + (o * slices.dim + (size_t)first[g]) * slices.run_bytes,
+                          slices.run_bytes);
     return MD_OK;
 }
 
 /* clang-format off */
 enum {
-    UNIQUE_NATIVE = MD_TYPES_INTEGER | MD_TYPES_COMPLEX | MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64) | MD_TYPE(MD_BOOL) |
-                    MD_TYPE(MD_BYTES)
+    UNIQUE_NATIVE = MD_TYPES_INTEGER | MD_TYPES_COMPLEX | MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64) |
+                    MD_TYPE(MD_BOOL) | MD_TYPE(MD_BYTES)
 };
 
 const struct md_operator md_operators_unique[] = {

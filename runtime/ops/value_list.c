@@ -11,14 +11,15 @@ static void free_block(struct md_buffer *buffer)
 /* The block is the buffer's description and, 64 bytes aligned behind it, the elements. */
 enum { BLOCK_HEADER = (sizeof(struct md_buffer) + MD_ALIGNMENT - 1) / MD_ALIGNMENT * MD_ALIGNMENT };
 
-enum md_code md_value_new(struct md_invocation *invocation, enum md_datatype datatype, const struct md_shape *shape,
-                          struct md_value *out_value)
+enum md_code md_value_new(struct md_invocation *invocation, enum md_datatype datatype,
+                          const struct md_shape *shape, struct md_value *out_value)
 {
     const struct md_allocator *allocator = md_run_allocator(invocation);
     struct md_value value = { .kind = MD_VALUE_TENSOR };
     MD_TRY(md_tensor_describe(datatype, shape, NULL, &value.tensor, invocation->error));
     size_t size = md_tensor_size(&value.tensor);
-    struct md_buffer *buffer = size > PTRDIFF_MAX - BLOCK_HEADER ? NULL : md_allocate(allocator, BLOCK_HEADER + size);
+    struct md_buffer *buffer =
+        size > PTRDIFF_MAX - BLOCK_HEADER ? NULL : md_allocate(allocator, BLOCK_HEADER + size);
     if (buffer == NULL)
         return md_fail_memory(invocation->error, "a tensor of a sequence or loop");
     void *owner;
@@ -46,12 +47,14 @@ void md_value_slice(const struct md_value *value, size_t index, struct md_value 
         tensor->shape.dims[i] = value->tensor.shape.dims[i + 1];
 }
 
-enum md_code md_value_list_append(struct md_invocation *invocation, struct md_value_list *list, struct md_value *value)
+enum md_code md_value_list_append(struct md_invocation *invocation, struct md_value_list *list,
+                                  struct md_value *value)
 {
     size_t capacity = list->sequence != NULL ? list->sequence->count : 0;
     if (list->count == MD_MAX_COLLECTED) {
         md_value_clear(value);
-        return md_fail(invocation->error, MD_RESOURCE_EXHAUSTED, "more than %d values for one output", MD_MAX_COLLECTED);
+        return md_fail(invocation->error, MD_RESOURCE_EXHAUSTED, "more than %d values for one output",
+                       MD_MAX_COLLECTED);
     }
     if (list->count == capacity) {
         struct md_sequence *larger = md_sequence_create(md_run_allocator(invocation), MD_DATATYPE_NONE,
@@ -91,29 +94,32 @@ static enum md_code check_alike(struct md_invocation *invocation, const struct m
         if (value->kind == MD_VALUE_NONE)
             continue;
         if (value->kind != MD_VALUE_TENSOR)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "value %zu of a scan output is not a tensor", i);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "value %zu of a scan output is not a tensor", i);
         if (*out_model == NULL)
             *out_model = &value->tensor;
         char a[MD_SHAPE_TEXT_SIZE], b[MD_SHAPE_TEXT_SIZE];
         if (value->tensor.datatype != (*out_model)->datatype ||
             !md_shape_equal(&value->tensor.shape, &(*out_model)->shape))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "value %zu of a scan output is %s %s, others are %s %s",
-                           i, md_datatype_name(value->tensor.datatype),
-                           md_shape_text(&value->tensor.shape, a, sizeof a), md_datatype_name((*out_model)->datatype),
-                           md_shape_text(&(*out_model)->shape, b, sizeof b));
+            return md_fail(
+                invocation->error, MD_INVALID_ARGUMENT,
+                "value %zu of a scan output is %s %s, others are %s %s", i,
+                md_datatype_name(value->tensor.datatype), md_shape_text(&value->tensor.shape, a, sizeof a),
+                md_datatype_name((*out_model)->datatype), md_shape_text(&(*out_model)->shape, b, sizeof b));
     }
     return MD_OK;
 }
 
 static enum md_code stack_shape(struct md_invocation *invocation, const struct md_tensor *model,
-                                const struct md_stack_options *options, int32_t *out_axis, struct md_shape *out_shape)
+                                const struct md_stack_options *options, int32_t *out_axis,
+                                struct md_shape *out_shape)
 {
     const struct md_shape scalar = { 0 };
     const struct md_shape *element = model != NULL ? &model->shape : &scalar;
     int32_t rank = element->rank + options->lead_rank;
     if (rank > MD_MAX_RANK)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "a scan output would have rank %d, the limit is %d", rank,
-                       MD_MAX_RANK);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "a scan output would have rank %d, the limit is %d", rank, MD_MAX_RANK);
     MD_TRY(md_expect_axis(invocation, options->axis, rank, out_axis));
     out_shape->rank = 0;
     for (int32_t i = 0; i < *out_axis; i++)
@@ -125,8 +131,8 @@ static enum md_code stack_shape(struct md_invocation *invocation, const struct m
     return MD_OK;
 }
 
-enum md_code md_value_list_stack(struct md_invocation *invocation, size_t index, const struct md_value_list *list,
-                                 const struct md_stack_options *options)
+enum md_code md_value_list_stack(struct md_invocation *invocation, size_t index,
+                                 const struct md_value_list *list, const struct md_stack_options *options)
 {
     if (!md_wants_output(invocation, index))
         return MD_OK;

@@ -1,7 +1,7 @@
 /* value_list.h - values that operators with subgraphs and sequences collect while they run.
  *
- * Memory: from the run's allocator, freed with the last share; so a loop holds what it collects and nothing more.
- * Threads: the run's. */
+ * Memory: from the run's allocator, freed with the last share; so a loop holds what it collects and nothing
+ * more. Threads: the run's. */
 #ifndef MD_VALUE_LIST_H
 #define MD_VALUE_LIST_H
 
@@ -28,14 +28,15 @@ void md_value_list_clear(struct md_value_list *list);
 
 /* How to put the values of a list side by side. */
 struct md_stack_options {
-    int32_t lead_rank;   /* dims of the list itself, usually 1; their product is the list's count */
+    int32_t lead_rank; /* dims of the list itself, usually 1; their product is the list's count */
     const int64_t *lead;
-    int64_t axis;        /* where the (only) lead dim goes in the result; 0 when lead_rank > 1 */
-    bool reverse;        /* the last value first */
+    int64_t axis; /* where the (only) lead dim goes in the result; 0 when lead_rank > 1 */
+    bool reverse; /* the last value first */
 };
-/* Output `index` becomes the tensor of all values; absent (NONE) ones are zeros. INVALID_ARGUMENT: the values are not
- * tensors of one type and shape. */
+/* Output `index` becomes the tensor of all values; absent (NONE) ones are zeros. INVALID_ARGUMENT: the values
+ * are not tensors of one type and shape. */
 MD_NODISCARD enum md_code md_value_list_stack(struct md_invocation *invocation, size_t index,
-                                              const struct md_value_list *list, const struct md_stack_options *options);
+                                              const struct md_value_list *list,
+                                              const struct md_stack_options *options);
 
 #endif

@@ -1,5 +1,5 @@
-/* view.c - operators that see the same bytes with another shape, or only the shape: Identity, Reshape, Flatten,
- * Squeeze, Unsqueeze, Shape, Size. All of them finish in prepare; none of them touches elements. */
+/* view.c - operators that see the same bytes with another shape, or only the shape: Identity, Reshape,
+ * Flatten, Squeeze, Unsqueeze, Shape, Size. All of them finish in prepare; none of them touches elements. */
 #include "operator_table.h"
 #include "parameters.h"
 
@@ -19,7 +19,8 @@ struct reshape_parameters {
     bool allow_zero;
 };
 
-static enum md_code reshape_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code reshape_configure(const struct md_configuration *configuration,
+                                      const void **out_parameters)
 {
     struct reshape_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -33,8 +34,8 @@ static enum md_code reshape_configure(const struct md_configuration *configurati
 }
 
 /* Fills in the dims that `wanted` leaves open: 0 copies, -1 takes the rest. */
-static enum md_code resolve_shape(struct md_invocation *invocation, const struct md_tensor *input, bool allow_zero,
-                                  struct md_shape *wanted)
+static enum md_code resolve_shape(struct md_invocation *invocation, const struct md_tensor *input,
+                                  bool allow_zero, struct md_shape *wanted)
 {
     char text[MD_SHAPE_TEXT_SIZE], asked[MD_SHAPE_TEXT_SIZE];
     md_shape_text(&input->shape, text, sizeof text);
@@ -44,7 +45,8 @@ static enum md_code resolve_shape(struct md_invocation *invocation, const struct
         if (wanted->dims[i] == 0 && !allow_zero) {
             if (i >= input->shape.rank)
                 return md_fail(invocation->error, MD_INVALID_ARGUMENT,
-                               "Reshape of %s to %s: dim %d copies a dim that the input does not have", text, asked, i);
+                               "Reshape of %s to %s: dim %d copies a dim that the input does not have", text,
+                               asked, i);
             wanted->dims[i] = input->shape.dims[i];
         } else if (wanted->dims[i] == -1) {
             if (open >= 0)
@@ -58,15 +60,18 @@ static enum md_code resolve_shape(struct md_invocation *invocation, const struct
         known.dims[open] = 1;
     size_t count;
     if (!md_shape_count(&known, input->datatype, &count))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Reshape of %s to %s: not a legal shape", text, asked);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Reshape of %s to %s: not a legal shape", text,
+                       asked);
     if (open >= 0) {
         if (count == 0 || input->count % count != 0)
             return md_fail(invocation->error, MD_INVALID_ARGUMENT,
-                           "Reshape of %s to %s: %zu elements do not divide by %zu", text, asked, input->count, count);
+                           "Reshape of %s to %s: %zu elements do not divide by %zu", text, asked,
+                           input->count, count);
         wanted->dims[open] = (int64_t)(input->count / count);
     } else if (count != input->count) {
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Reshape of %s to %s: %zu elements cannot become %zu",
-                       text, asked, input->count, count);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "Reshape of %s to %s: %zu elements cannot become %zu", text, asked, input->count,
+                       count);
     }
     return MD_OK;
 }
@@ -83,11 +88,12 @@ static enum md_code reshape_prepare(struct md_invocation *invocation)
         MD_TRY(md_input_ints(invocation, 1, MD_MAX_RANK, shape.dims, &count));
     } else {
         if (!parameters->shape.present)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Reshape has neither a shape input nor a shape attribute");
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "Reshape has neither a shape input nor a shape attribute");
         count = parameters->shape.count;
         if (count > MD_MAX_RANK)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Reshape to %zu dims: the limit is %d", count,
-                           MD_MAX_RANK);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Reshape to %zu dims: the limit is %d",
+                           count, MD_MAX_RANK);
         for (size_t i = 0; i < count; i++)
             shape.dims[i] = parameters->shape.values[i];
     }
@@ -101,7 +107,8 @@ struct flatten_parameters {
     int64_t axis;
 };
 
-static enum md_code flatten_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code flatten_configure(const struct md_configuration *configuration,
+                                      const void **out_parameters)
 {
     struct flatten_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -118,11 +125,13 @@ static enum md_code flatten_prepare(struct md_invocation *invocation)
     int32_t rank = input->shape.rank;
     int64_t axis = parameters->axis; /* rank itself is legal: everything goes into dim 0 */
     if (axis < -rank || axis > rank)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "axis %lld of an input with rank %d: range is [-%d,%d]",
-                       (long long)axis, rank, rank, rank);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "axis %lld of an input with rank %d: range is [-%d,%d]", (long long)axis, rank, rank,
+                       rank);
     int32_t split = (int32_t)(axis < 0 ? axis + rank : axis);
-    struct md_shape shape = { .rank = 2, .dims = { (int64_t)md_shape_product(&input->shape, 0, split),
-                                                   (int64_t)md_shape_product(&input->shape, split, rank) } };
+    struct md_shape shape = { .rank = 2,
+                              .dims = { (int64_t)md_shape_product(&input->shape, 0, split),
+                                        (int64_t)md_shape_product(&input->shape, split, rank) } };
     return md_output_view(invocation, 0, 0, input->datatype, &shape, 0);
 }
 
@@ -136,15 +145,18 @@ static enum md_code axes_configure(const struct md_configuration *configuration,
     return md_int_list_read(configuration, "axes", axes);
 }
 
-/* The axes of the node: attribute (before opset 13) or input 1. *out_present is false when there is neither. */
-static enum md_code node_axes(struct md_invocation *invocation, int64_t *out_axes, size_t *out_count, bool *out_present)
+/* The axes of the node: attribute (before opset 13) or input 1. *out_present is false when there is neither.
+ */
+static enum md_code node_axes(struct md_invocation *invocation, int64_t *out_axes, size_t *out_count,
+                              bool *out_present)
 {
     const struct md_int_list *axes = invocation->parameters;
     *out_present = axes->present || md_input(invocation, 1) != NULL;
     if (!axes->present)
         return md_input_ints(invocation, 1, MD_MAX_RANK, out_axes, out_count);
     if (axes->count > MD_MAX_RANK)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%zu axes: the limit is %d", axes->count, MD_MAX_RANK);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%zu axes: the limit is %d", axes->count,
+                       MD_MAX_RANK);
     for (size_t i = 0; i < axes->count; i++)
         out_axes[i] = axes->values[i];
     *out_count = axes->count;
@@ -177,8 +189,8 @@ static enum md_code squeeze_prepare(struct md_invocation *invocation)
     for (int32_t i = 0; i < input->shape.rank; i++) {
         int64_t dim = input->shape.dims[i];
         if (present && marked[i] && dim != 1)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Squeeze of axis %d: its size is %lld, it must be 1", i,
-                           (long long)dim);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "Squeeze of axis %d: its size is %lld, it must be 1", i, (long long)dim);
         if (present ? !marked[i] : dim != 1)
             shape.dims[shape.rank++] = dim;
     }
@@ -197,7 +209,8 @@ static enum md_code unsqueeze_prepare(struct md_invocation *invocation)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Unsqueeze has no axes");
     int32_t rank = input->shape.rank + (int32_t)count;
     if (rank > MD_MAX_RANK)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Unsqueeze to rank %d: the limit is %d", rank, MD_MAX_RANK);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Unsqueeze to rank %d: the limit is %d", rank,
+                       MD_MAX_RANK);
     bool marked[MD_MAX_RANK] = { false };
     MD_TRY(mark_axes(invocation, rank, marked, &present));
     struct md_shape shape = { .rank = rank };
@@ -219,7 +232,8 @@ static enum md_code shape_configure(const struct md_configuration *configuration
         return MD_RESOURCE_EXHAUSTED;
     *out_parameters = parameters;
     MD_TRY(md_attribute_int(configuration->attributes, "start", 0, &parameters->start, configuration->error));
-    return md_attribute_int(configuration->attributes, "end", MD_MAX_RANK, &parameters->end, configuration->error);
+    return md_attribute_int(configuration->attributes, "end", MD_MAX_RANK, &parameters->end,
+                            configuration->error);
 }
 
 static int32_t clamp_axis(int64_t axis, int32_t rank)

@@ -55,13 +55,24 @@ void md_encoding_init(struct md_encoding *encoding, const struct md_allocator *a
     *encoding = (struct md_encoding){ .allocator = allocator };
 }
 
-void md_encoding_cleanup(struct md_encoding *encoding)
+static void release_tokens(struct md_encoding *encoding)
 {
     md_release(encoding->allocator, encoding->ids);
     md_release(encoding->allocator, encoding->type_ids);
     md_release(encoding->allocator, encoding->special);
     md_release(encoding->allocator, encoding->starts);
     md_release(encoding->allocator, encoding->ends);
+    encoding->ids = NULL;
+    encoding->type_ids = NULL;
+    encoding->special = NULL;
+    encoding->starts = NULL;
+    encoding->ends = NULL;
+    encoding->capacity = 0;
+}
+
+void md_encoding_cleanup(struct md_encoding *encoding)
+{
+    release_tokens(encoding);
     md_working_memory_destroy(encoding->working_memory);
     md_encoding_init(encoding, encoding->allocator);
 }
@@ -71,10 +82,7 @@ static enum md_code reserve_tokens(struct md_encoding *encoding, size_t count, s
 {
     if (count <= encoding->capacity)
         return MD_OK;
-    struct md_working_memory *working = encoding->working_memory;
-    encoding->working_memory = NULL; /* is no part of what is dropped */
-    md_encoding_cleanup(encoding);
-    encoding->working_memory = working;
+    release_tokens(encoding);
     size_t capacity = count + count / 2 + 64;
     const struct md_allocator *allocator = encoding->allocator;
     encoding->ids = md_allocate_zeroed(allocator, capacity, sizeof *encoding->ids);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,26 @@ static void print_log(const struct md_harness *harness)
         (void)fclose(file); /* only read */
 }
 
+static bool has_ended(struct md_harness *harness)
+{
+    if (waitpid(harness->pid, NULL, WNOHANG) == 0)
+        return false;
+    harness->pid = 0;
+    return true;
+}
+
+/* In short waits, so that a server which dies is noticed. */
+static void wait_until_serving(struct md_harness *harness, int64_t deadline_us)
+{
+    const struct md_client_call_options brief = { .timeout_ms = 500 };
+    struct md_client_error error;
+    while (md_client_wait_until_serving(harness->client, NULL, &brief, &error) != MD_CLIENT_OK)
+        if (has_ended(harness) || md_clock_us() > deadline_us) {
+            print_log(harness);
+            fail_msg("%s does not serve: %s", modeld_path(), error.message);
+        }
+}
+
 void md_harness_restart(struct md_harness *harness, const char *const *options)
 {
     char port_file[MD_TEST_PATH_SIZE];
@@ -83,8 +104,7 @@ void md_harness_restart(struct md_harness *harness, const char *const *options)
     int64_t deadline_us = md_clock_us() + (int64_t)START_SECONDS * 1000000;
     unsigned port;
     while ((port = read_port(harness)) == 0) {
-        if (waitpid(harness->pid, NULL, WNOHANG) != 0 || md_clock_us() > deadline_us) {
-            harness->pid = 0;
+        if (has_ended(harness) || md_clock_us() > deadline_us) {
             print_log(harness);
             fail_msg("%s does not start", modeld_path());
         }
@@ -92,9 +112,7 @@ void md_harness_restart(struct md_harness *harness, const char *const *options)
     }
     (void)snprintf(harness->address, sizeof harness->address, "127.0.0.1:%u", port);
     assert_int_equal(md_client_create(harness->address, NULL, &harness->client, &error), MD_CLIENT_OK);
-    const struct md_client_call_options patient = { .timeout_ms = START_SECONDS * 1000 };
-    if (md_client_wait_until_serving(harness->client, NULL, &patient, &error) != MD_CLIENT_OK)
-        fail_msg("%s", error.message);
+    wait_until_serving(harness, deadline_us);
 }
 
 void md_harness_start(struct md_harness *harness, const char *const *options)

@@ -13,6 +13,14 @@ static void count(uint32_t *uses, const int32_t *values, size_t value_count)
             uses[values[i]]++;
 }
 
+static bool is_live(const uint32_t *uses, const struct md_node *node)
+{
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] != MD_NO_VALUE && uses[node->outputs[i]] > 0)
+            return true;
+    return false;
+}
+
 enum md_code md_graph_count_uses(struct md_model *model, const struct md_graph *graph, uint32_t **out_uses,
                                  struct md_error *error)
 {
@@ -20,8 +28,10 @@ enum md_code md_graph_count_uses(struct md_model *model, const struct md_graph *
     if (uses == NULL)
         return md_fail_memory(error, "uses of values");
     count(uses, graph->outputs, graph->output_count);
-    for (size_t i = 0; i < graph->node_count; i++) {
+    for (size_t i = graph->node_count; i-- > 0;) {
         const struct md_node *node = &graph->nodes[i];
+        if (!is_live(uses, node))
+            continue;
         count(uses, node->inputs, node->input_count);
         for (size_t j = 0; j < node->subgraph_count; j++)
             for (size_t k = 0; k < node->subgraphs[j]->capture_count; k++)
@@ -33,7 +43,11 @@ enum md_code md_graph_count_uses(struct md_model *model, const struct md_graph *
 
 bool md_node_is_in(const struct md_node *node, const char *domain, const char *op_type)
 {
-    return strcmp(node->op_type, op_type) == 0 && strcmp(node->domain, domain) == 0;
+    bool any_version;
+    if (strcmp(node->op_type, op_type) != 0 || strcmp(node->domain, domain) != 0)
+        return false;
+    const struct md_operator *row = md_operator_find(domain, op_type, node->opset, &any_version);
+    return row != NULL && node->input_count >= (size_t)row->min_inputs && node->output_count >= 1;
 }
 
 bool md_node_is(const struct md_node *node, const char *op_type)

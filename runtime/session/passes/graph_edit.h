@@ -8,10 +8,10 @@
 
 #include "graph.h"
 
-/* Reads of each value: by nodes, by subgraphs, as an output. *out_uses has graph->value_count entries. */
+/* Reads of each value: by nodes that are not dead, by subgraphs, as an output. *out_uses has graph->value_count entries. */
 MD_NODISCARD enum md_code md_graph_count_uses(struct md_model *model, const struct md_graph *graph,
                                               uint32_t **out_uses, struct md_error *error);
-/* Is it this operator of ONNX? */
+/* Is it this operator of ONNX, with as many inputs as it must have? Passes see models before these are checked. */
 bool md_node_is(const struct md_node *node, const char *op_type);
 bool md_node_is_in(const struct md_node *node, const char *domain, const char *op_type);
 /* The node that makes `value`, if it is this operator of ONNX with output 0; else NULL. value may be MD_NO_VALUE. */

@@ -1,0 +1,87 @@
+/* linear.c - MatMul with constant FP32 weights, the Add of a constant bias row and the activation after it, as one
+ * internal Linear: the bias and the activation are applied while a tile of the product is in registers. */
+#include "graph_edit.h"
+#include "operator.h"
+#include "pass.h"
+
+static struct md_attribute activation_attribute(const char *name)
+{
+    return (struct md_attribute){ .name = "activation", .kind = MD_ATTRIBUTE_STRING, .value.string = md_span_of(name) };
+}
+
+/* A MatMul whose B is a constant matrix that a Linear takes; else NULL. */
+static const struct md_node *product_of(const struct md_graph *graph, int32_t value)
+{
+    const struct md_node *node = md_graph_producer(graph, value, "MatMul");
+    const struct md_tensor *b = node == NULL ? NULL : md_graph_constant(graph, node, 1);
+    return b != NULL && b->datatype == MD_FP32 && b->shape.rank == 2 && b->count > 0 ? node : NULL;
+}
+
+static enum md_code fuse_bias(struct md_model *model, const struct md_graph *graph, const uint32_t *uses,
+                              struct md_node *node, struct md_error *error)
+{
+    for (size_t i = 0; i < 2; i++) {
+        const struct md_tensor *bias = md_graph_float_row(graph, node, i);
+        const struct md_node *product = bias == NULL ? NULL : product_of(graph, node->inputs[1 - i]);
+        if (product == NULL || uses[product->outputs[0]] != 1 ||
+            (int64_t)bias->count != md_graph_constant(graph, product, 1)->shape.dims[1])
+            continue;
+        const int32_t inputs[] = { product->inputs[0], product->inputs[1], node->inputs[i] };
+        const struct md_attribute attribute = activation_attribute("");
+        return md_graph_rewrite(model, node, MD_INTERNAL_DOMAIN, "Linear", inputs, 3, &attribute, 1, error);
+    }
+    return MD_OK;
+}
+
+/* The name of the activation in Linear; NULL: it has none for this node. */
+static const char *activation_of(const struct md_node *node)
+{
+    struct md_span approximate;
+    if (md_node_is(node, "Relu"))
+        return "Relu";
+    if (md_node_is(node, "Tanh"))
+        return "Tanh";
+    if (md_node_is_in(node, MD_MICROSOFT, "Gelu"))
+        return "Gelu";
+    if (md_node_is_in(node, MD_MICROSOFT, "FastGelu") && node->input_count == 1)
+        return "GeluTanh";
+    if (!md_node_is(node, "Gelu") ||
+        md_attribute_string(&node->attributes, "approximate", "none", &approximate, NULL) != MD_OK)
+        return NULL;
+    return md_span_equal(approximate, md_span_of("tanh")) ? "GeluTanh" :
+           md_span_equal(approximate, md_span_of("none")) ? "Gelu" :
+                                                            NULL;
+}
+
+static enum md_code fuse_activation(struct md_model *model, const struct md_graph *graph, const uint32_t *uses,
+                                    struct md_node *node, struct md_error *error)
+{
+    const char *activation = activation_of(node);
+    if (activation == NULL || node->inputs[0] == MD_NO_VALUE || uses[node->inputs[0]] != 1 ||
+        graph->values[node->inputs[0]].producer < 0)
+        return MD_OK;
+    const struct md_node *linear = &graph->nodes[graph->values[node->inputs[0]].producer];
+    struct md_span before;
+    if (!md_node_is_in(linear, MD_INTERNAL_DOMAIN, "Linear") ||
+        md_attribute_string(&linear->attributes, "activation", "", &before, NULL) != MD_OK || before.size != 0)
+        return MD_OK;
+    const struct md_attribute attribute = activation_attribute(activation);
+    return md_graph_rewrite(model, node, MD_INTERNAL_DOMAIN, "Linear", linear->inputs, linear->input_count, &attribute, 1,
+                            error);
+}
+
+static enum md_code apply(struct md_model *model, struct md_graph *graph, struct md_error *error)
+{
+    uint32_t *uses;
+    MD_TRY(md_graph_count_uses(model, graph, &uses, error));
+    for (size_t i = 0; i < graph->node_count; i++) {
+        struct md_node *node = &graph->nodes[i];
+        if (md_node_is(node, "Add"))
+            MD_TRY(fuse_bias(model, graph, uses, node, error));
+        else
+            MD_TRY(fuse_activation(model, graph, uses, node, error));
+    }
+    return MD_OK;
+}
+
+const struct md_pass md_pass_linear = { "linear", apply };
