@@ -1,17 +1,8 @@
 # lib.sh - what the test commands share: packages, builds, counting. Sourced by bash scripts that set `root`.
 
-# Installs the Debian packages of deploy/packages.txt and tests/packages.txt that are missing.
+# Installs the Debian packages that the build and the tests need, if any is missing.
 require_packages() {
-    local missing=() package
-    for package in $(sed 's/#.*//' "$root/deploy/packages.txt" "$root/tests/packages.txt"); do
-        [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-    done
-    [ ${#missing[@]} -eq 0 ] && return 0
-    echo "installing: ${missing[*]}"
-    local sudo=
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
-    $sudo apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    "$root/deploy/install-packages" "$root/deploy/packages.txt" "$root/tests/packages.txt" >&2
 }
 
 # build_preset PRESET [TARGET...]: configures once and builds; prints the compiler's words only when it fails.

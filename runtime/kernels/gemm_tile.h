@@ -81,8 +81,11 @@ static inline __attribute__((always_inline)) void MD_TILE(multiply)(const struct
     MD_TILE(vector) sum[MD_TILE_ROWS][MD_TILE_VECTORS] = { 0 };
     const MD_TILE_TYPE *a = tile->a;
     const MD_TILE_TYPE *b = tile->b;
+    const char *ahead = tile->ahead;
     const ptrdiff_t row_stride = tile->a_row_stride;
     for (size_t k = 0; k < tile->depth; k++, a += tile->a_column_stride, b += tile->b_stride) {
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += tile->ahead_step;
         MD_TILE(vector) b_row[MD_TILE_VECTORS];
 #pragma GCC unroll 4
         for (size_t v = 0; v < vectors; v++)

@@ -16,6 +16,8 @@ struct md_gemm_tile {
     void *c;
     size_t c_stride;
     struct md_gemm_finish finish; /* biases begin at this tile */
+    const char *ahead;   /* memory that a later tile reads: prefetched, ahead_step bytes further for each k */
+    size_t ahead_step;
 };
 
 struct md_gemm_loops {

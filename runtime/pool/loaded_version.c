@@ -24,17 +24,18 @@ static enum md_code build(struct md_loaded_version *version, const char *directo
     char path[MAX_PATH_BYTES];
     int size = snprintf(path, sizeof path, "%s/model.onnx", directory);
     if (size < 0 || (size_t)size >= sizeof path)
-        return md_fail(error, MD_INVALID_ARGUMENT, "path \"%s/model.onnx\" is longer than %zu bytes", directory,
-                       sizeof path - 1);
+        return md_fail(error, MD_INVALID_ARGUMENT, "path \"%s/model.onnx\" is longer than %zu bytes",
+                       directory, sizeof path - 1);
     struct md_model *model = NULL;
     MD_TRY(md_model_open(allocator, path, &model, error));
-    MD_TRY(md_session_create(allocator, model, NULL, &version->session, error)); /* takes the model in any case */
+    MD_TRY(md_session_create(allocator, model, NULL, &version->session,
+                             error)); /* takes the model in any case */
     version->mapped_bytes = mapped_bytes(md_session_model(version->session));
     return md_task_create(allocator, directory, version->session, &version->task, error);
 }
 
-enum md_code md_loaded_version_create(struct md_pool *pool, const struct md_allocator *allocator, const char *model,
-                                      uint64_t number, const char *directory,
+enum md_code md_loaded_version_create(struct md_pool *pool, const struct md_allocator *allocator,
+                                      const char *model, uint64_t number, const char *directory,
                                       struct md_loaded_version **out_version, struct md_error *error)
 {
     struct md_loaded_version *version = md_allocate_zeroed(allocator, 1, sizeof *version);

@@ -14,7 +14,7 @@ struct md_loaded_version {
     struct md_session *session;
     struct md_task *task;                  /* NULL: tensors only */
     size_t mapped_bytes;                   /* of the model's files */
-    struct {                               /* touch only with synced.lock held; lock order: after the pool's */
+    struct { /* touch only with synced.lock held; lock order: after the pool's */
         struct md_mutex lock;
         struct md_run **free_runs;
         size_t free_count;
@@ -30,13 +30,15 @@ struct md_loaded_version {
 /* Imports, checks and plans; no warm-up. Errors: see md_pool_load. */
 MD_NODISCARD enum md_code md_loaded_version_create(struct md_pool *pool, const struct md_allocator *allocator,
                                                    const char *model, uint64_t number, const char *directory,
-                                                   struct md_loaded_version **out_version, struct md_error *error);
+                                                   struct md_loaded_version **out_version,
+                                                   struct md_error *error);
 /* Gives back everything but the struct itself, which others may still find in a list. No run may be out. */
 void md_loaded_version_empty(struct md_loaded_version *version);
 void md_loaded_version_destroy(struct md_loaded_version *version); /* emptied or not; NULL is allowed */
 
-/* Runs the version once (warm_up.c). Errors: those of the task on a short text. Without a task, inputs made up of
- * zeros may well be refused by the model: that is no error. */
-MD_NODISCARD enum md_code md_loaded_version_warm_up(struct md_loaded_version *version, struct md_error *error);
+/* Runs the version once (warm_up.c). Errors: those of the task on a short text. Without a task, inputs made
+ * up of zeros may well be refused by the model: that is no error. */
+MD_NODISCARD enum md_code md_loaded_version_warm_up(struct md_loaded_version *version,
+                                                    struct md_error *error);
 
 #endif

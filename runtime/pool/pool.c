@@ -103,7 +103,8 @@ static bool wait_until_gone_locked(struct md_pool *pool, uint64_t serial, int64_
 
 /* ---- life ---- */
 
-enum md_code md_pool_create(const struct md_allocator *allocator, struct md_pool **out_pool, struct md_error *error)
+enum md_code md_pool_create(const struct md_allocator *allocator, struct md_pool **out_pool,
+                            struct md_error *error)
 {
     struct md_pool *pool = md_allocate_zeroed(allocator, 1, sizeof *pool);
     if (pool == NULL)
@@ -181,16 +182,18 @@ static enum md_code fail_not_loaded_locked(struct md_pool *pool, const char *mod
     md_mutex_assert_held(&pool->synced.lock);
     char versions[256] = "";
     size_t used = 0;
-    for (struct md_loaded_version *v = pool->synced.visible; v != NULL && used < sizeof versions; v = v->next) {
+    for (struct md_loaded_version *v = pool->synced.visible; v != NULL && used < sizeof versions;
+         v = v->next) {
         if (strcmp(v->model, model) != 0)
             continue;
-        int size = snprintf(versions + used, sizeof versions - used, used == 0 ? "%" PRIu64 : ", %" PRIu64, v->number);
+        int size = snprintf(versions + used, sizeof versions - used, used == 0 ? "%" PRIu64 : ", %" PRIu64,
+                            v->number);
         used += size < 0 ? sizeof versions : (size_t)size;
     }
     if (used == 0)
         return md_fail(error, MD_NOT_FOUND, "model \"%s\" is not loaded", model);
-    return md_fail(error, MD_NOT_FOUND, "model \"%s\" version %" PRIu64 " is not loaded; loaded: %s", model, number,
-                   versions);
+    return md_fail(error, MD_NOT_FOUND, "model \"%s\" version %" PRIu64 " is not loaded; loaded: %s", model,
+                   number, versions);
 }
 
 enum md_code md_pool_unload(struct md_pool *pool, const char *model, uint64_t version, int64_t deadline_us,
@@ -213,8 +216,8 @@ enum md_code md_pool_unload(struct md_pool *pool, const char *model, uint64_t ve
     if (gone)
         return MD_OK;
     return md_fail(error, MD_DEADLINE_EXCEEDED,
-                   "model \"%s\" version %" PRIu64 " takes no more requests, but still has some to finish", model,
-                   version);
+                   "model \"%s\" version %" PRIu64 " takes no more requests, but still has some to finish",
+                   model, version);
 }
 
 enum md_code md_pool_pin(struct md_pool *pool, const char *model, uint64_t version,

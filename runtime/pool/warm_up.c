@@ -1,5 +1,5 @@
-/* warm_up.c - the first run of a version, before anyone waits for it: it faults in the weights, makes the memory
- * plan, and shows whether the version works at all. */
+/* warm_up.c - the first run of a version, before anyone waits for it: it faults in the weights, makes the
+ * memory plan, and shows whether the version works at all. */
 #include "loaded_version.h"
 
 #include "arena.h"
@@ -10,8 +10,8 @@
 
 enum { MAX_WARM_UP_BYTES = 256 * 1024 * 1024 };
 
-static enum md_code warm_up_task(struct md_loaded_version *version, struct md_run *run, struct md_arena *arena,
-                                 struct md_error *error)
+static enum md_code warm_up_task(struct md_loaded_version *version, struct md_run *run,
+                                 struct md_arena *arena, struct md_error *error)
 {
     const struct md_span text = md_span_of("The first words that this model reads.");
     struct md_task_result result;
@@ -19,8 +19,10 @@ static enum md_code warm_up_task(struct md_loaded_version *version, struct md_ru
     return code == MD_OK ? MD_OK : md_fail_prefix(error, code, "warm-up");
 }
 
-/* Zeros in the shape of an input, its free dims being 1. False: there is no such tensor, or none of bearable size. */
-static bool make_input(const struct md_signature *signature, struct md_arena *arena, struct md_tensor *out_tensor)
+/* Zeros in the shape of an input, its free dims being 1. False: there is no such tensor, or none of bearable
+ * size. */
+static bool make_input(const struct md_signature *signature, struct md_arena *arena,
+                       struct md_tensor *out_tensor)
 {
     struct md_shape shape = signature->shape;
     if (!signature->is_tensor || !signature->has_shape || md_datatype_size(signature->datatype) == 0)

@@ -9,7 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_CONFIG_BYTES = 16 << 20, MAX_TOKENIZER_BYTES = 256 << 20, MAX_PATH_BYTES = 4096, MAX_TEXTS = 65536 };
+enum {
+    MAX_CONFIG_BYTES = 16 << 20,
+    MAX_TOKENIZER_BYTES = 256 << 20,
+    MAX_PATH_BYTES = 4096,
+    MAX_TEXTS = 65536
+};
 
 /* A task is chosen by the end of the architecture's name; a new kind is a row. */
 static const struct md_task_kind *const kinds[] = {
@@ -87,7 +92,8 @@ static enum md_code choose_by_name(struct md_task *task, const struct md_json_va
 }
 
 /* Leaves kind NULL when no architecture belongs to a text task: then tensors are served, and no texts. */
-static enum md_code choose_kind(struct md_task *task, const struct md_task_files *files, struct md_error *error)
+static enum md_code choose_kind(struct md_task *task, const struct md_task_files *files,
+                                struct md_error *error)
 {
     struct md_json_value name = md_json_member(files->model, "task");
     if (!md_json_is_null(&name))
@@ -122,8 +128,8 @@ static enum md_code load_tokenizer(struct md_task *task, const char *path, struc
     return code;
 }
 
-static enum md_code configure(struct md_task *task, const struct md_task_files *files, const char *tokenizer_path,
-                              struct md_error *error)
+static enum md_code configure(struct md_task *task, const struct md_task_files *files,
+                              const char *tokenizer_path, struct md_error *error)
 {
     MD_TRY(check_model_json(files->model, error));
     MD_TRY(choose_kind(task, files, error));
@@ -136,8 +142,8 @@ static enum md_code configure(struct md_task *task, const struct md_task_files *
     return task->kind->prepare(task, files, error);
 }
 
-static enum md_code read_and_configure(struct md_task *task, const char *directory, const char *tokenizer_path,
-                                       struct md_error *error)
+static enum md_code read_and_configure(struct md_task *task, const char *directory,
+                                       const char *tokenizer_path, struct md_error *error)
 {
     json_t *config_json = NULL;
     json_t *model_json = NULL;
@@ -155,7 +161,8 @@ static enum md_code read_and_configure(struct md_task *task, const char *directo
 }
 
 enum md_code md_task_create(const struct md_allocator *allocator, const char *model_directory,
-                            const struct md_session *session, struct md_task **out_task, struct md_error *error)
+                            const struct md_session *session, struct md_task **out_task,
+                            struct md_error *error)
 {
     char tokenizer_path[MAX_PATH_BYTES];
     MD_TRY(join(tokenizer_path, model_directory, "tokenizer.json", error));
@@ -231,7 +238,8 @@ enum md_code md_task_predict(const struct md_task *task, struct md_run *run, str
                              struct md_error *error)
 {
     static const struct md_task_options defaults = { .top_k = 0 };
-    struct md_text_request request = { texts, pairs, text_count, options == NULL ? &defaults : options, arena };
+    struct md_text_request request = { texts, pairs, text_count, options == NULL ? &defaults : options,
+                                       arena };
     MD_TRY(check_request(&request, error));
     struct md_text_row *rows = md_arena_allocate_zeroed(arena, text_count, sizeof *rows);
     struct md_text_answer *answers = md_arena_allocate_zeroed(arena, text_count, sizeof *answers);

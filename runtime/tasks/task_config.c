@@ -1,5 +1,5 @@
-/* task_config.c - what config.json, model.json and the session's signature say about a task, and the list of it
- * that `modelctl show` prints. */
+/* task_config.c - what config.json, model.json and the session's signature say about a task, and the list of
+ * it that `modelctl show` prints. */
 #include "task_internal.h"
 
 #include "json_value.h"
@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum md_code md_task_add_entry(struct md_task *task, const char *key, const char *source, struct md_error *error,
-                               const char *format, ...)
+enum md_code md_task_add_entry(struct md_task *task, const char *key, const char *source,
+                               struct md_error *error, const char *format, ...)
 {
     if (task->entry_count == MD_MAX_ENTRIES)
         return md_fail(error, MD_INTERNAL, "more than %d entries of configuration", MD_MAX_ENTRIES);
@@ -30,7 +30,8 @@ enum md_code md_task_add_entry(struct md_task *task, const char *key, const char
     return MD_OK;
 }
 
-struct md_json_value md_task_setting(const struct md_task_files *files, const char *key, const char **out_source)
+struct md_json_value md_task_setting(const struct md_task_files *files, const char *key,
+                                     const char **out_source)
 {
     struct md_json_value value = md_json_member(files->model, key);
     *out_source = "model.json";
@@ -51,8 +52,9 @@ static enum md_code check_dims(struct md_task *task, const struct md_signature *
     if (!input->has_shape)
         return MD_OK;
     if (input->shape.rank != 2)
-        return md_fail(error, MD_INVALID_ARGUMENT, "input \"%s\" has shape %s, a text task needs [texts,tokens]",
-                       input->name, md_shape_text(&input->shape, text, sizeof text));
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "input \"%s\" has shape %s, a text task needs [texts,tokens]", input->name,
+                       md_shape_text(&input->shape, text, sizeof text));
     int64_t *fixed[2] = { &task->fixed_rows, &task->fixed_tokens };
     for (int i = 0; i < 2; i++) {
         int64_t dim = input->shape.dims[i];
@@ -60,8 +62,8 @@ static enum md_code check_dims(struct md_task *task, const struct md_signature *
             return md_fail(error, MD_INVALID_ARGUMENT, "input \"%s\" has shape %s, another input has %" PRId64
                            " there", input->name, md_shape_text(&input->shape, text, sizeof text), *fixed[i]);
         if (dim == 0)
-            return md_fail(error, MD_INVALID_ARGUMENT, "input \"%s\" has shape %s, which holds no text", input->name,
-                           md_shape_text(&input->shape, text, sizeof text));
+            return md_fail(error, MD_INVALID_ARGUMENT, "input \"%s\" has shape %s, which holds no text",
+                           input->name, md_shape_text(&input->shape, text, sizeof text));
         if (dim > 0)
             *fixed[i] = dim;
     }
@@ -80,9 +82,11 @@ static enum md_code configure_input(struct md_task *task, const struct md_signat
         *out_input = (struct md_text_input){ (enum md_text_feature)i, signature->datatype == MD_INT32 };
         return check_dims(task, signature, error);
     }
-    return md_fail(error, MD_INVALID_ARGUMENT,
-                   "input \"%s\" is none that a text task can fill (input_ids, attention_mask, token_type_ids, "
-                   "position_ids)", signature->name);
+    return md_fail(
+        error, MD_INVALID_ARGUMENT,
+        "input \"%s\" is none that a text task can fill (input_ids, attention_mask, token_type_ids, "
+        "position_ids)",
+        signature->name);
 }
 
 enum md_code md_task_configure_inputs(struct md_task *task, const struct md_task_files *files,
@@ -94,7 +98,8 @@ enum md_code md_task_configure_inputs(struct md_task *task, const struct md_task
     if (task->inputs == NULL)
         return md_fail_memory(error, "inputs of a task");
     if (md_session_find_input(task->session, md_span_of("input_ids")) < 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "the model has no input \"input_ids\", which a text task needs");
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "the model has no input \"input_ids\", which a text task needs");
     for (size_t i = 0; i < count; i++) {
         const struct md_signature *signature = md_session_input(task->session, i);
         MD_TRY(configure_input(task, signature, &task->inputs[i], error));
@@ -120,7 +125,8 @@ static int64_t first_position(const struct md_json_value *config)
 }
 
 static enum md_code lower_limit(const struct md_json_value *object, const char *key, int64_t offset,
-                                const char *source, int64_t *limit, const char **out_source, struct md_error *error)
+                                const char *source, int64_t *limit, const char **out_source,
+                                struct md_error *error)
 {
     int64_t value;
     MD_TRY(md_json_optional_integer(object, key, 1, INT32_MAX, 0, &value, error));

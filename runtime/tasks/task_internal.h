@@ -1,6 +1,8 @@
-/* task_internal.h - what a task is made of, and what a kind of task provides; shared by the files of this folder.
+/* task_internal.h - what a task is made of, and what a kind of task provides; shared by the files of this
+ * folder.
  *
- *   texts --(tokenizer)--> rows of ids --(text_batch.c: batches, padding)--> session --(the kind)--> answers */
+ *   texts --(tokenizer)--> rows of ids --(text_batch.c: batches, padding)--> session --(the kind)--> answers
+ */
 #ifndef MD_TASK_INTERNAL_H
 #define MD_TASK_INTERNAL_H
 
@@ -12,7 +14,13 @@
 struct md_json_value;
 
 /* Column of the batch that an input of the session takes. */
-enum md_text_feature { MD_FEATURE_IDS, MD_FEATURE_MASK, MD_FEATURE_TYPES, MD_FEATURE_POSITIONS, MD_FEATURE_COUNT };
+enum md_text_feature {
+    MD_FEATURE_IDS,
+    MD_FEATURE_MASK,
+    MD_FEATURE_TYPES,
+    MD_FEATURE_POSITIONS,
+    MD_FEATURE_COUNT
+};
 
 enum { MD_MAX_ENTRIES = 24, MD_KEPT_ENCODINGS = 64 };
 
@@ -78,7 +86,8 @@ MD_NODISCARD MD_PRINTF(5, 6) enum md_code md_task_add_entry(struct md_task *task
                                                             const char *source, struct md_error *error,
                                                             const char *format, ...);
 /* The member of model.json if it has it, else that of config.json; *out_source is the file's name. */
-struct md_json_value md_task_setting(const struct md_task_files *files, const char *key, const char **out_source);
+struct md_json_value md_task_setting(const struct md_task_files *files, const char *key,
+                                     const char **out_source);
 /* Limits, padding and the mapping of inputs. */
 MD_NODISCARD enum md_code md_task_configure_inputs(struct md_task *task, const struct md_task_files *files,
                                                    struct md_error *error);
@@ -105,7 +114,8 @@ struct md_text_request {
 };
 
 /* Tokenizes all texts and fills in the token counts of the answers. */
-MD_NODISCARD enum md_code md_text_batch_encode(const struct md_task *task, const struct md_text_request *request,
+MD_NODISCARD enum md_code md_text_batch_encode(const struct md_task *task,
+                                               const struct md_text_request *request,
                                                struct md_text_row *rows, struct md_text_answer *answers,
                                                struct md_error *error);
 /* Runs the session over the rows, in batches of rows of like length, and reads the answers. */

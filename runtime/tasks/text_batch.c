@@ -58,27 +58,28 @@ static bool has_own_token(const struct md_encoding *encoding)
     return false;
 }
 
-static enum md_code check_encoding(const struct md_task *task, const struct md_text_request *request, size_t index,
-                                   const struct md_encoding *encoding, struct md_error *error)
+static enum md_code check_encoding(const struct md_task *task, const struct md_text_request *request,
+                                   size_t index, const struct md_encoding *encoding, struct md_error *error)
 {
     if (!has_own_token(encoding))
-        return md_fail(error, MD_INVALID_ARGUMENT, "text %zu has no token (only spaces or unknown characters)",
-                       index);
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "text %zu has no token (only spaces or unknown characters)", index);
     if (!encoding->truncated || !request->options->refuse_long_texts)
         return MD_OK;
     if (task->max_tokens == 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "text %zu has more tokens than tokenizer.json allows", index);
+        return md_fail(error, MD_INVALID_ARGUMENT, "text %zu has more tokens than tokenizer.json allows",
+                       index);
     return md_fail(error, MD_INVALID_ARGUMENT, "text %zu has more than %zu tokens", index, task->max_tokens);
 }
 
-static enum md_code encode_row(const struct md_task *task, const struct md_text_request *request, size_t index,
-                               struct md_encoding *encoding, struct md_text_row *row, struct md_text_answer *answer,
-                               struct md_error *error)
+static enum md_code encode_row(const struct md_task *task, const struct md_text_request *request,
+                               size_t index, struct md_encoding *encoding, struct md_text_row *row,
+                               struct md_text_answer *answer, struct md_error *error)
 {
     struct md_span none = { NULL, 0 };
     enum md_code code = md_tokenizer_encode(task->tokenizer, request->texts[index],
-                                            request->pairs == NULL ? none : request->pairs[index], task->max_tokens,
-                                            encoding, error);
+                                            request->pairs == NULL ? none : request->pairs[index],
+                                            task->max_tokens, encoding, error);
     if (code != MD_OK)
         return code == MD_INVALID_ARGUMENT ? md_fail_prefix(error, code, "text %zu", index) : code;
     MD_TRY(check_encoding(task, request, index, encoding, error));
@@ -95,7 +96,8 @@ static enum md_code encode_row(const struct md_task *task, const struct md_text_
 }
 
 enum md_code md_text_batch_encode(const struct md_task *task, const struct md_text_request *request,
-                                  struct md_text_row *rows, struct md_text_answer *answers, struct md_error *error)
+                                  struct md_text_row *rows, struct md_text_answer *answers,
+                                  struct md_error *error)
 {
     struct md_encoding *encoding = take_encoding(task);
     if (encoding == NULL)
@@ -131,7 +133,8 @@ struct batch {
     size_t tokens;
 };
 
-static struct batch make_batch(const struct md_task *task, const struct md_text_row *const *order, size_t left)
+static struct batch make_batch(const struct md_task *task, const struct md_text_row *const *order,
+                               size_t left)
 {
     struct batch batch = { .texts = order, .tokens = order[0]->count };
     if (task->fixed_tokens > 0)
@@ -148,8 +151,8 @@ static struct batch make_batch(const struct md_task *task, const struct md_text_
     return batch;
 }
 
-static int32_t feature_of(const struct md_task *task, enum md_text_feature feature, const struct md_text_row *row,
-                          size_t column)
+static int32_t feature_of(const struct md_task *task, enum md_text_feature feature,
+                          const struct md_text_row *row, size_t column)
 {
     bool padding = column >= row->count;
     switch (feature) {
@@ -212,8 +215,8 @@ static enum md_code run_batch(const struct md_task *task, const struct md_text_r
         return md_fail(error, MD_INTERNAL, "output \"%s\" is no tensor", signature->name);
     const struct md_shape *shape = &output->tensor.shape;
     if (shape->rank < 1 || shape->dims[0] != (int64_t)batch->rows)
-        return md_fail(error, MD_INTERNAL, "output \"%s\" has shape %s for a batch of %zu texts", signature->name,
-                       md_shape_text(shape, text, sizeof text), batch->rows);
+        return md_fail(error, MD_INTERNAL, "output \"%s\" has shape %s for a batch of %zu texts",
+                       signature->name, md_shape_text(shape, text, sizeof text), batch->rows);
     return task->kind->read_answers(task, &output->tensor, batch->texts, batch->filled, request->options,
                                     request->arena, answers, error);
 }
@@ -222,7 +225,8 @@ enum md_code md_text_batch_run(const struct md_task *task, const struct md_text_
                                struct md_text_row *rows, struct md_run *run, struct md_text_answer *answers,
                                struct md_error *error)
 {
-    const struct md_text_row **order = md_arena_allocate_zeroed(request->arena, request->count, sizeof *order);
+    const struct md_text_row **order =
+        md_arena_allocate_zeroed(request->arena, request->count, sizeof *order);
     if (order == NULL)
         return md_fail_memory(error, "order of the texts");
     for (size_t i = 0; i < request->count; i++)

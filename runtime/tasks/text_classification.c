@@ -1,7 +1,7 @@
 /* text_classification.c - a class, or several, for each text: sentiment, spam, topics.
  *
- * Output: logits [texts, classes]. One class of several: softmax. problem_type "multi_label_classification": sigmoid of
- * each. problem_type "regression", or one class and no problem_type: the number as it is. */
+ * Output: logits [texts, classes]. One class of several: softmax. problem_type "multi_label_classification":
+ * sigmoid of each. problem_type "regression", or one class and no problem_type: the number as it is. */
 #include "task_internal.h"
 
 #include "json_value.h"
@@ -35,9 +35,10 @@ static enum md_code make_labels(struct md_task *task, struct md_error *error)
 {
     int64_t count = stated_classes(task);
     if (count <= 0)
-        return md_fail(error, MD_INVALID_ARGUMENT,
-                       "config.json: id2label: missing, and output \"%s\" does not say how many classes it has",
-                       md_session_output(task->session, task->output)->name);
+        return md_fail(
+            error, MD_INVALID_ARGUMENT,
+            "config.json: id2label: missing, and output \"%s\" does not say how many classes it has",
+            md_session_output(task->session, task->output)->name);
     if (count > MAX_CLASSES)
         return md_fail(error, MD_INVALID_ARGUMENT, "%" PRId64 " classes, limit is %d", count, MAX_CLASSES);
     MD_TRY(allocate_labels(task, (size_t)count, error));
@@ -78,7 +79,8 @@ static enum md_code describe_labels(struct md_task *task, const char *source, st
                              used < sizeof text ? "" : "...");
 }
 
-static enum md_code read_labels(struct md_task *task, const struct md_task_files *files, struct md_error *error)
+static enum md_code read_labels(struct md_task *task, const struct md_task_files *files,
+                                struct md_error *error)
 {
     const char *source;
     struct md_json_value labels = md_task_setting(files, "id2label", &source);
@@ -88,8 +90,9 @@ static enum md_code read_labels(struct md_task *task, const struct md_task_files
     size_t count = json_object_size(labels.json);
     int64_t stated = stated_classes(task);
     if (count == 0 || count > MAX_CLASSES || (stated >= 0 && stated != (int64_t)count))
-        return md_json_fail(&labels, error, MD_INVALID_ARGUMENT, "%zu labels, output \"%s\" has %" PRId64 " classes",
-                            count, md_session_output(task->session, task->output)->name, stated);
+        return md_json_fail(&labels, error, MD_INVALID_ARGUMENT,
+                            "%zu labels, output \"%s\" has %" PRId64 " classes", count,
+                            md_session_output(task->session, task->output)->name, stated);
     MD_TRY(allocate_labels(task, count, error));
     const char *key;
     json_t *item;
@@ -102,7 +105,8 @@ static enum md_code read_labels(struct md_task *task, const struct md_task_files
 
 /* ---- from logits to scores ---- */
 
-static enum md_code read_activation(struct md_task *task, const struct md_task_files *files, struct md_error *error)
+static enum md_code read_activation(struct md_task *task, const struct md_task_files *files,
+                                    struct md_error *error)
 {
     static const struct {
         const char *problem_type;
@@ -138,8 +142,9 @@ static enum md_code prepare(struct md_task *task, const struct md_task_files *fi
 {
     const struct md_signature *output = md_session_output(task->session, task->output);
     if (!md_datatype_in(output->datatype, MD_TYPES_FLOAT))
-        return md_fail(error, MD_INVALID_ARGUMENT, "output \"%s\" is %s, text classification needs a float type",
-                       output->name, md_datatype_name(output->datatype));
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "output \"%s\" is %s, text classification needs a float type", output->name,
+                       md_datatype_name(output->datatype));
     MD_TRY(read_labels(task, files, error));
     return read_activation(task, files, error);
 }
@@ -173,8 +178,8 @@ static int compare_classes(const void *left, const void *right)
     return (a->index > b->index) - (a->index < b->index);
 }
 
-static enum md_code read_answer(const struct md_task *task, const struct md_tensor *logits, size_t row, size_t text,
-                                const struct md_task_options *options, struct md_arena *arena,
+static enum md_code read_answer(const struct md_task *task, const struct md_tensor *logits, size_t row,
+                                size_t text, const struct md_task_options *options, struct md_arena *arena,
                                 struct md_text_answer *answer, struct md_error *error)
 {
     size_t count = task->classes.count;

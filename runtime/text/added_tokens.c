@@ -1,5 +1,5 @@
-/* added_tokens.c - see added_tokens.h. The search narrows the sorted tokens byte by byte; most places of a text are
- * left after one look at the set of first bytes. */
+/* added_tokens.c - see added_tokens.h. The search narrows the sorted tokens byte by byte; most places of a
+ * text are left after one look at the set of first bytes. */
 #include "added_tokens.h"
 
 #include "allocator.h"
@@ -26,8 +26,9 @@ static enum md_code read_flags(const struct md_json_value *json, struct md_added
 }
 
 /* The token as the normalizer would write it. */
-static enum md_code normalize_content(const struct md_normalizer *normalizer, struct md_working_memory *working,
-                                      struct md_span content, struct md_span *out_content, struct md_error *error)
+static enum md_code normalize_content(const struct md_normalizer *normalizer,
+                                      struct md_working_memory *working, struct md_span content,
+                                      struct md_span *out_content, struct md_error *error)
 {
     md_text_buffer_clear(&working->text);
     md_text_buffer_append_original(&working->text, content.bytes, content.size, 0);
@@ -51,8 +52,9 @@ static enum md_code check_id(const struct md_json_value *json, const struct md_v
         return md_json_fail(&value, error, MD_INVALID_ARGUMENT, "\"%s\" has id %d here and %d in model.vocab",
                             content.bytes, id, known);
     if (known == MD_NO_ID && other.bytes != NULL)
-        return md_json_fail(&value, error, MD_INVALID_ARGUMENT, "\"%s\" has id %d, which model.vocab gives to \"%.*s\"",
-                            content.bytes, id, (int)(other.size < 100 ? other.size : 100), other.bytes);
+        return md_json_fail(&value, error, MD_INVALID_ARGUMENT,
+                            "\"%s\" has id %d, which model.vocab gives to \"%.*s\"", content.bytes, id,
+                            (int)(other.size < 100 ? other.size : 100), other.bytes);
     return MD_OK;
 }
 
@@ -126,7 +128,8 @@ static enum md_code read_all(struct md_added_tokens *added, const struct md_json
     for (size_t i = 0; i < json_array_size(json->json); i++) {
         struct md_json_value item = md_json_element(json, i);
         struct md_added_token token = { 0 };
-        enum md_code code = read_token(added->allocator, &item, vocabulary, normalizer, working, &token, error);
+        enum md_code code =
+            read_token(added->allocator, &item, vocabulary, normalizer, working, &token, error);
         if (code == MD_OK && id_is_taken(added, token.id))
             code = md_json_fail(&item, error, MD_INVALID_ARGUMENT, "id %d twice", token.id);
         if (code != MD_OK) {
@@ -142,8 +145,9 @@ static enum md_code read_all(struct md_added_tokens *added, const struct md_json
 }
 
 enum md_code md_added_tokens_read(const struct md_allocator *allocator, const struct md_json_value *json,
-                                  const struct md_vocabulary *vocabulary, const struct md_normalizer *normalizer,
-                                  struct md_added_tokens *out_added, struct md_error *error)
+                                  const struct md_vocabulary *vocabulary,
+                                  const struct md_normalizer *normalizer, struct md_added_tokens *out_added,
+                                  struct md_error *error)
 {
     enum { MAX_ADDED = 100000 };
     *out_added = (struct md_added_tokens){ .allocator = allocator };
@@ -184,7 +188,8 @@ void md_added_tokens_cleanup(struct md_added_tokens *added)
 /* ---- finding ---- */
 
 /* First token in [low, high) whose byte at `depth` is at least `byte`; tokens that end before come first. */
-static size_t lower_bound(const struct md_added_token_set *set, size_t low, size_t high, size_t depth, unsigned byte)
+static size_t lower_bound(const struct md_added_token_set *set, size_t low, size_t high, size_t depth,
+                          unsigned byte)
 {
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -198,7 +203,8 @@ static size_t lower_bound(const struct md_added_token_set *set, size_t low, size
 }
 
 /* The longest token that `text` starts with; NULL: none. */
-static const struct md_added_token *longest_at(const struct md_added_token_set *set, const char *text, size_t size)
+static const struct md_added_token *longest_at(const struct md_added_token_set *set, const char *text,
+                                               size_t size)
 {
     const struct md_added_token *longest = NULL;
     size_t low = 0;
@@ -276,8 +282,10 @@ static enum md_code extract_piece(const struct md_added_token_set *set, struct m
             start = spaces_before(text, done, start);
         if (token->rstrip)
             end = spaces_after(text, end, size);
-        MD_TRY(md_working_memory_add_piece(working, piece.start + done, piece.start + start, MD_NO_TOKEN, error));
-        MD_TRY(md_working_memory_add_piece(working, piece.start + start, piece.start + end, token->id, error));
+        MD_TRY(md_working_memory_add_piece(working, piece.start + done, piece.start + start, MD_NO_TOKEN,
+                                           error));
+        MD_TRY(
+            md_working_memory_add_piece(working, piece.start + start, piece.start + end, token->id, error));
         done = end;
     }
     return md_working_memory_add_piece(working, piece.start + done, piece.end, MD_NO_TOKEN, error);

@@ -1,7 +1,7 @@
 /* added_tokens.h - tokens that are found in the text before the model sees it: tokenizer.json "added_tokens".
  *
- * Those with normalized false are looked for in the text as it came, the others in the normalized text (in their
- * normalized spelling). At each place the longest one wins. Threads: immutable after read. */
+ * Those with normalized false are looked for in the text as it came, the others in the normalized text (in
+ * their normalized spelling). At each place the longest one wins. Threads: immutable after read. */
 #ifndef MD_ADDED_TOKENS_H
 #define MD_ADDED_TOKENS_H
 
@@ -42,9 +42,10 @@ struct md_added_tokens {
     size_t id_limit; /* highest id + 1 */
 };
 
-/* json may be absent or null. INVALID_ARGUMENT: malformed, a content or an id twice, an id that contradicts the
- * vocabulary. Release with md_added_tokens_cleanup in any case. */
-MD_NODISCARD enum md_code md_added_tokens_read(const struct md_allocator *allocator, const struct md_json_value *json,
+/* json may be absent or null. INVALID_ARGUMENT: malformed, a content or an id twice, an id that contradicts
+ * the vocabulary. Release with md_added_tokens_cleanup in any case. */
+MD_NODISCARD enum md_code md_added_tokens_read(const struct md_allocator *allocator,
+                                               const struct md_json_value *json,
                                                const struct md_vocabulary *vocabulary,
                                                const struct md_normalizer *normalizer,
                                                struct md_added_tokens *out_added, struct md_error *error);

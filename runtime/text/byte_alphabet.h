@@ -1,5 +1,5 @@
-/* byte_alphabet.h - the 256 visible characters by which byte-level vocabularies write bytes: printable Latin-1 bytes
- * are themselves, the 68 others are U+0100 and up in their order. */
+/* byte_alphabet.h - the 256 visible characters by which byte-level vocabularies write bytes: printable
+ * Latin-1 bytes are themselves, the 68 others are U+0100 and up in their order. */
 #ifndef MD_BYTE_ALPHABET_H
 #define MD_BYTE_ALPHABET_H
 

@@ -16,8 +16,8 @@ enum md_code md_json_parse(const char *file, const char *bytes, size_t size, jso
     if (root == NULL) {
         if (json_error_code(&reason) == json_error_out_of_memory)
             return md_fail_memory(error, file);
-        return md_fail(error, MD_INVALID_ARGUMENT, "%s: line %d column %d: %s", file, reason.line, reason.column,
-                       reason.text);
+        return md_fail(error, MD_INVALID_ARGUMENT, "%s: line %d column %d: %s", file, reason.line,
+                       reason.column, reason.text);
     }
     *out_root = root;
     return MD_OK;
@@ -31,7 +31,8 @@ struct md_json_value md_json_member(const struct md_json_value *object, const ch
 
 struct md_json_value md_json_element(const struct md_json_value *array, size_t index)
 {
-    return (struct md_json_value){ .json = json_array_get(array->json, index), .parent = array, .index = index };
+    return (
+        struct md_json_value){ .json = json_array_get(array->json, index), .parent = array, .index = index };
 }
 
 bool md_json_is_null(const struct md_json_value *value)
@@ -115,7 +116,8 @@ static const char *type_name(const json_t *json)
     return "null";
 }
 
-static enum md_code wrong_type(const struct md_json_value *value, const char *expected, struct md_error *error)
+static enum md_code wrong_type(const struct md_json_value *value, const char *expected,
+                               struct md_error *error)
 {
     return md_json_fail(value, error, MD_INVALID_ARGUMENT, "expected %s, found %s", expected,
                         type_name(value->json));
@@ -143,8 +145,8 @@ enum md_code md_json_integer(const struct md_json_value *value, int64_t low, int
         return wrong_type(value, "an integer", error);
     int64_t number = json_integer_value(value->json);
     if (number < low || number > high)
-        return md_json_fail(value, error, MD_INVALID_ARGUMENT, "%" PRId64 " is not in [%" PRId64 ",%" PRId64 "]",
-                            number, low, high);
+        return md_json_fail(value, error, MD_INVALID_ARGUMENT,
+                            "%" PRId64 " is not in [%" PRId64 ",%" PRId64 "]", number, low, high);
     *out = number;
     return MD_OK;
 }
@@ -181,8 +183,8 @@ enum md_code md_json_optional_string(const struct md_json_value *object, const c
     return MD_OK;
 }
 
-enum md_code md_json_optional_integer(const struct md_json_value *object, const char *key, int64_t low, int64_t high,
-                                      int64_t absent, int64_t *out, struct md_error *error)
+enum md_code md_json_optional_integer(const struct md_json_value *object, const char *key, int64_t low,
+                                      int64_t high, int64_t absent, int64_t *out, struct md_error *error)
 {
     struct md_json_value value = md_json_member(object, key);
     if (!md_json_is_null(&value))
@@ -191,8 +193,8 @@ enum md_code md_json_optional_integer(const struct md_json_value *object, const 
     return MD_OK;
 }
 
-enum md_code md_json_optional_bool(const struct md_json_value *object, const char *key, bool absent, bool *out,
-                                   struct md_error *error)
+enum md_code md_json_optional_bool(const struct md_json_value *object, const char *key, bool absent,
+                                   bool *out, struct md_error *error)
 {
     struct md_json_value value = md_json_member(object, key);
     if (!md_json_is_null(&value))

@@ -52,9 +52,9 @@ void md_token_model_cleanup(struct md_token_model *model)
     *model = (struct md_token_model){ .allocator = model->allocator };
 }
 
-enum md_code md_token_model_read_string(const struct md_allocator *allocator, const struct md_json_value *json,
-                                        const char *key, const char *absent, char **out_text, size_t *out_size,
-                                        struct md_error *error)
+enum md_code md_token_model_read_string(const struct md_allocator *allocator,
+                                        const struct md_json_value *json, const char *key, const char *absent,
+                                        char **out_text, size_t *out_size, struct md_error *error)
 {
     struct md_span text;
     MD_TRY(md_json_optional_string(json, key, absent, &text, error));
@@ -69,15 +69,15 @@ enum md_code md_token_model_read_string(const struct md_allocator *allocator, co
     return MD_OK;
 }
 
-enum md_code md_token_model_read_vocabulary(const struct md_allocator *allocator, const struct md_json_value *json,
-                                            const char *default_unknown, struct md_token_model *model,
-                                            struct md_error *error)
+enum md_code md_token_model_read_vocabulary(const struct md_allocator *allocator,
+                                            const struct md_json_value *json, const char *default_unknown,
+                                            struct md_token_model *model, struct md_error *error)
 {
     struct md_json_value vocab = md_json_member(json, "vocab");
     MD_TRY(md_vocabulary_read(allocator, &vocab, &model->vocabulary, error));
     size_t size = 0;
-    MD_TRY(md_token_model_read_string(allocator, json, "unk_token", default_unknown, &model->unknown_token, &size,
-                                      error));
+    MD_TRY(md_token_model_read_string(allocator, json, "unk_token", default_unknown, &model->unknown_token,
+                                      &size, error));
     if (model->unknown_token != NULL)
         model->unknown_id = md_vocabulary_find(&model->vocabulary, model->unknown_token, size);
     return MD_OK;

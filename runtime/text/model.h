@@ -59,7 +59,8 @@ struct md_token_model {
 };
 
 /* Release with md_token_model_cleanup in any case. UNIMPLEMENTED: a kind that is not known, with the path. */
-MD_NODISCARD enum md_code md_token_model_read(const struct md_allocator *allocator, const struct md_json_value *json,
+MD_NODISCARD enum md_code md_token_model_read(const struct md_allocator *allocator,
+                                              const struct md_json_value *json,
                                               struct md_token_model *out_model, struct md_error *error);
 void md_token_model_cleanup(struct md_token_model *model);
 
@@ -71,7 +72,8 @@ MD_NODISCARD enum md_code md_token_model_read_string(const struct md_allocator *
 /* Reads "vocab" and "unk_token". */
 MD_NODISCARD enum md_code md_token_model_read_vocabulary(const struct md_allocator *allocator,
                                                          const struct md_json_value *json,
-                                                         const char *default_unknown, struct md_token_model *model,
+                                                         const char *default_unknown,
+                                                         struct md_token_model *model,
                                                          struct md_error *error);
 /* Appends the unknown token over the whole piece. INVALID_ARGUMENT: the vocabulary has none. */
 MD_NODISCARD enum md_code md_token_model_add_unknown(const struct md_token_model *model,

@@ -1,5 +1,5 @@
-/* model_bpe.c - byte pair encoding: a word starts as its characters, and the pair of neighbours with the lowest rank
- * becomes one token, until no pair has a rank.
+/* model_bpe.c - byte pair encoding: a word starts as its characters, and the pair of neighbours with the
+ * lowest rank becomes one token, until no pair has a rank.
  *
  *   symbols   l <-> o <-> w <-> e <-> r     a linked list in an array; a merged symbol has length 0
  *   merges    (rank, position) of candidate pairs, a binary heap; entries that no longer hold are skipped
@@ -55,8 +55,8 @@ static const struct md_bpe_merge *find_merge(const struct md_token_model *model,
 }
 
 /* ["a", "b"], or "a b" in older files. */
-static enum md_code read_pair(const struct md_json_value *json, struct md_span *out_left, struct md_span *out_right,
-                              struct md_error *error)
+static enum md_code read_pair(const struct md_json_value *json, struct md_span *out_left,
+                              struct md_span *out_right, struct md_error *error)
 {
     if (json_is_array(json->json)) {
         struct md_json_value left = md_json_element(json, 0);
@@ -68,7 +68,8 @@ static enum md_code read_pair(const struct md_json_value *json, struct md_span *
     MD_TRY(md_json_string(json, &text, error));
     const char *space = memchr(text.bytes, ' ', text.size);
     if (space == NULL)
-        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "expected two tokens, found \"%s\"", text.bytes);
+        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "expected two tokens, found \"%s\"",
+                            text.bytes);
     *out_left = (struct md_span){ text.bytes, (size_t)(space - text.bytes) };
     *out_right = (struct md_span){ space + 1, text.size - out_left->size - 1 };
     return MD_OK;
@@ -94,8 +95,8 @@ static enum md_code read_merge(struct md_token_model *model, const struct md_jso
     MD_TRY(find_token(model, json, left, &merge.left, error));
     MD_TRY(find_token(model, json, right, &merge.right, error));
     if (right.size < model->prefix_size)
-        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "\"%s\" does not start with \"%s\"", right.bytes,
-                            model->prefix);
+        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "\"%s\" does not start with \"%s\"",
+                            right.bytes, model->prefix);
     right.bytes += model->prefix_size;
     right.size -= model->prefix_size;
     memcpy(glued, left.bytes, left.size); /* both are tokens, so they fit */
@@ -161,7 +162,8 @@ static enum md_code bpe_read(const struct md_allocator *allocator, const struct 
     if (!md_json_is_null(&dropout) && json_number_value(dropout.json) != 0)
         return md_json_fail(&dropout, error, MD_UNIMPLEMENTED, "merges that are left out at random");
     MD_TRY(md_token_model_read_vocabulary(allocator, json, NULL, model, error));
-    MD_TRY(read_affix(allocator, json, "continuing_subword_prefix", &model->prefix, &model->prefix_size, error));
+    MD_TRY(
+        read_affix(allocator, json, "continuing_subword_prefix", &model->prefix, &model->prefix_size, error));
     MD_TRY(read_affix(allocator, json, "end_of_word_suffix", &model->suffix, &model->suffix_size, error));
     MD_TRY(md_json_optional_bool(json, "fuse_unk", false, &model->fuse_unknown, error));
     MD_TRY(md_json_optional_bool(json, "byte_fallback", false, &model->byte_fallback, error));
@@ -208,7 +210,8 @@ static bool flush_unknown(struct word *word)
     return add_symbol(word, word->model->unknown_id, length);
 }
 
-/* The bytes of a character as "<0xE2>" tokens, if the vocabulary has them all. *out_done false: it does not. */
+/* The bytes of a character as "<0xE2>" tokens, if the vocabulary has them all. *out_done false: it does not.
+ */
 static bool add_bytes(struct word *word, const char *bytes, size_t size, bool *out_done)
 {
     *out_done = false;
@@ -229,8 +232,8 @@ static enum md_code add_unknown(struct word *word, size_t at, uint32_t length, s
         return MD_OK; /* such a character leaves no token */
     if (model->unknown_id == MD_NO_ID)
         return md_fail(error, MD_INVALID_ARGUMENT,
-                       "\"%.*s\" is not in the vocabulary, and neither is the unknown token \"%s\"", (int)length,
-                       word->text + at, model->unknown_token);
+                       "\"%.*s\" is not in the vocabulary, and neither is the unknown token \"%s\"",
+                       (int)length, word->text + at, model->unknown_token);
     if (!model->fuse_unknown && !flush_unknown(word))
         return md_fail_memory(error, "symbols of a word");
     word->unknown_length += length;
@@ -374,7 +377,8 @@ static enum md_code bpe_tokenize(const struct md_token_model *model, struct md_w
         if (symbols[i].length == 0)
             continue;
         size_t end = at + symbols[i].length;
-        MD_TRY(md_working_memory_add_token(working, symbols[i].id, at, end < piece.end ? end : piece.end, error));
+        MD_TRY(md_working_memory_add_token(working, symbols[i].id, at, end < piece.end ? end : piece.end,
+                                           error));
         at = end < piece.end ? end : piece.end;
     }
     return MD_OK;

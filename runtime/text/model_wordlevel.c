@@ -12,10 +12,12 @@ static enum md_code wordlevel_read(const struct md_allocator *allocator, const s
 static enum md_code wordlevel_tokenize(const struct md_token_model *model, struct md_working_memory *working,
                                        struct md_piece piece, struct md_error *error)
 {
-    int32_t id = md_vocabulary_find(&model->vocabulary, working->text.bytes + piece.start, piece.end - piece.start);
+    int32_t id =
+        md_vocabulary_find(&model->vocabulary, working->text.bytes + piece.start, piece.end - piece.start);
     if (id == MD_NO_ID)
         return md_token_model_add_unknown(model, working, piece, error);
     return md_working_memory_add_token(working, id, piece.start, piece.end, error);
 }
 
-const struct md_token_model_kind md_token_model_wordlevel = { "WordLevel", wordlevel_read, wordlevel_tokenize };
+const struct md_token_model_kind md_token_model_wordlevel = { "WordLevel", wordlevel_read,
+                                                              wordlevel_tokenize };

@@ -1,7 +1,9 @@
-/* model_wordpiece.c - WordPiece: the longest token that the word starts with, then the longest that the rest starts
- * with (written with a prefix such as "##"), and so on; a word with a rest that no token starts is unknown.
+/* model_wordpiece.c - WordPiece: the longest token that the word starts with, then the longest that the rest
+ * starts with (written with a prefix such as "##"), and so on; a word with a rest that no token starts is
+ * unknown.
  *
- * The hashes of all prefixes of the rest are built in one pass; only lengths up to the longest token are tried. */
+ * The hashes of all prefixes of the rest are built in one pass; only lengths up to the longest token are
+ * tried. */
 #include "model.h"
 
 #include "json_value.h"
@@ -27,8 +29,8 @@ static enum md_code wordpiece_read(const struct md_allocator *allocator, const s
 }
 
 /* Length of the longest token, with `prefix`, that `text` starts with; 0: none. */
-static size_t longest_token(const struct md_token_model *model, struct md_span prefix, const char *text, size_t size,
-                            int32_t *out_id)
+static size_t longest_token(const struct md_token_model *model, struct md_span prefix, const char *text,
+                            size_t size, int32_t *out_id)
 {
     uint32_t hashes[MAX_TOKEN_BYTES];
     uint16_t ends[MAX_TOKEN_BYTES]; /* where each character of the word ends */
@@ -74,4 +76,5 @@ static enum md_code wordpiece_tokenize(const struct md_token_model *model, struc
     return MD_OK;
 }
 
-const struct md_token_model_kind md_token_model_wordpiece = { "WordPiece", wordpiece_read, wordpiece_tokenize };
+const struct md_token_model_kind md_token_model_wordpiece = { "WordPiece", wordpiece_read,
+                                                              wordpiece_tokenize };

@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-/* How one kind of step works. `ascii`, if any, is the same for text that is all ASCII, in place and shorter at most. */
+/* How one kind of step works. `ascii`, if any, is the same for text that is all ASCII, in place and shorter
+ * at most. */
 struct md_normalizer_kind {
     const char *type;
     enum md_code (*read)(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
@@ -21,8 +22,23 @@ struct md_normalizer_kind {
 };
 
 enum step_kind {
-    BERT, BYTE_LEVEL, CLEAN_TEXT, LOWERCASE, NFC, NFD, NFKC, NFKD, NMT, PREPEND, REPLACE, SEQUENCE, SPACE_CJK, STRIP,
-    STRIP_ACCENTS, STRIP_NONSPACING, KIND_COUNT
+    BERT,
+    BYTE_LEVEL,
+    CLEAN_TEXT,
+    LOWERCASE,
+    NFC,
+    NFD,
+    NFKC,
+    NFKD,
+    NMT,
+    PREPEND,
+    REPLACE,
+    SEQUENCE,
+    SPACE_CJK,
+    STRIP,
+    STRIP_ACCENTS,
+    STRIP_NONSPACING,
+    KIND_COUNT
 };
 static const struct md_normalizer_kind kinds[KIND_COUNT];
 
@@ -31,7 +47,8 @@ static enum md_code add_step(struct md_normalizer *normalizer, enum step_kind ki
                              struct md_error *error)
 {
     if (normalizer->count == MD_MAX_STEPS)
-        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "more than %d normalization steps", MD_MAX_STEPS);
+        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "more than %d normalization steps",
+                            MD_MAX_STEPS);
     struct md_normalizer_step *step = &normalizer->steps[normalizer->count++];
     *step = (struct md_normalizer_step){ .kind = &kinds[kind] };
     if (out_step != NULL)
@@ -235,7 +252,8 @@ static enum md_code apply_prepend(const struct md_normalizer_step *step, struct 
 }
 
 /* The content has the origin of the last character of what it stands for. */
-static void replace_match(const struct md_normalizer_step *step, struct md_text_edit *edit, size_t start, size_t end)
+static void replace_match(const struct md_normalizer_step *step, struct md_text_edit *edit, size_t start,
+                          size_t end)
 {
     md_text_edit_copy(edit, start - edit->at);
     md_text_edit_skip(edit, end - start);
@@ -255,12 +273,13 @@ static enum md_code apply_replace(const struct md_normalizer_step *step, struct 
         size_t end;
         if (step->regex != NULL) {
             bool found;
-            MD_TRY(md_regex_next(step->regex, text, edit->at, previous_end, &working->match, &found, &start, &end,
-                                 error));
+            MD_TRY(md_regex_next(step->regex, text, edit->at, previous_end, &working->match, &found, &start,
+                                 &end, error));
             if (!found)
                 break;
         } else {
-            const char *match = memmem(text.bytes + edit->at, text.size - edit->at, step->pattern, step->pattern_size);
+            const char *match =
+                memmem(text.bytes + edit->at, text.size - edit->at, step->pattern, step->pattern_size);
             if (match == NULL)
                 break;
             start = (size_t)(match - text.bytes);
@@ -276,8 +295,8 @@ static enum md_code apply_replace(const struct md_normalizer_step *step, struct 
 
 /* ---- reading ---- */
 
-static enum md_code read_any(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
-                             struct md_error *error);
+static enum md_code read_any(struct md_normalizer *normalizer, const struct md_json_value *json,
+                             size_t nesting, struct md_error *error);
 
 #define READ_PLAIN(name, kind)                                                                               \
     static enum md_code read_##name(struct md_normalizer *normalizer, const struct md_json_value *json,      \
@@ -292,8 +311,8 @@ READ_PLAIN(nmt, NMT)
 READ_PLAIN(strip_accents, STRIP_ACCENTS)
 #undef READ_PLAIN
 
-static enum md_code add_form(struct md_normalizer *normalizer, const struct md_json_value *json, enum step_kind kind,
-                             struct md_error *error)
+static enum md_code add_form(struct md_normalizer *normalizer, const struct md_json_value *json,
+                             enum step_kind kind, struct md_error *error)
 {
     struct md_normalizer_step *step = NULL;
     MD_TRY(add_step(normalizer, kind, json, &step, error));
@@ -315,8 +334,8 @@ READ_FORM(nfkc, NFKC)
 READ_FORM(nfkd, NFKD)
 #undef READ_FORM
 
-static enum md_code read_bert(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
-                              struct md_error *error)
+static enum md_code read_bert(struct md_normalizer *normalizer, const struct md_json_value *json,
+                              size_t nesting, struct md_error *error)
 {
     (void)nesting;
     bool clean_text;
@@ -338,8 +357,8 @@ static enum md_code read_bert(struct md_normalizer *normalizer, const struct md_
     return lowercase ? add_step(normalizer, LOWERCASE, json, NULL, error) : MD_OK;
 }
 
-static enum md_code read_strip(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
-                               struct md_error *error)
+static enum md_code read_strip(struct md_normalizer *normalizer, const struct md_json_value *json,
+                               size_t nesting, struct md_error *error)
 {
     (void)nesting;
     struct md_normalizer_step *step = NULL;
@@ -361,8 +380,8 @@ static enum md_code copy_text(const struct md_allocator *allocator, struct md_sp
     return MD_OK;
 }
 
-static enum md_code read_prepend(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
-                                 struct md_error *error)
+static enum md_code read_prepend(struct md_normalizer *normalizer, const struct md_json_value *json,
+                                 size_t nesting, struct md_error *error)
 {
     (void)nesting;
     struct md_normalizer_step *step = NULL;
@@ -373,8 +392,8 @@ static enum md_code read_prepend(struct md_normalizer *normalizer, const struct 
     return copy_text(normalizer->allocator, text, &step->content, &step->content_size, error);
 }
 
-static enum md_code read_replace(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
-                                 struct md_error *error)
+static enum md_code read_replace(struct md_normalizer *normalizer, const struct md_json_value *json,
+                                 size_t nesting, struct md_error *error)
 {
     (void)nesting;
     struct md_normalizer_step *step = NULL;
@@ -393,8 +412,8 @@ static enum md_code read_replace(struct md_normalizer *normalizer, const struct 
     return code == MD_INVALID_ARGUMENT ? md_json_prefix(&pattern, error, code) : code;
 }
 
-static enum md_code read_sequence(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
-                                  struct md_error *error)
+static enum md_code read_sequence(struct md_normalizer *normalizer, const struct md_json_value *json,
+                                  size_t nesting, struct md_error *error)
 {
     struct md_json_value list = md_json_member(json, "normalizers");
     MD_TRY(md_json_expect(&list, JSON_ARRAY, error));
@@ -425,11 +444,12 @@ static const struct md_normalizer_kind kinds[KIND_COUNT] = {
     [STRIP_NONSPACING] = { "",                NULL,               apply_strip_nonspacing, ascii_same },
 };
 
-static enum md_code read_any(struct md_normalizer *normalizer, const struct md_json_value *json, size_t nesting,
-                             struct md_error *error)
+static enum md_code read_any(struct md_normalizer *normalizer, const struct md_json_value *json,
+                             size_t nesting, struct md_error *error)
 {
     if (nesting > MD_MAX_STEP_NESTING)
-        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "nested more than %d deep", MD_MAX_STEP_NESTING);
+        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "nested more than %d deep",
+                            MD_MAX_STEP_NESTING);
     MD_TRY(md_json_expect(json, JSON_OBJECT, error));
     struct md_json_value type = md_json_member(json, "type");
     struct md_span name;
@@ -461,7 +481,8 @@ void md_normalizer_cleanup(struct md_normalizer *normalizer)
 
 /* Runs all steps over one piece; the result is in *out_result. */
 static enum md_code apply_steps(const struct md_normalizer *normalizer, struct md_working_memory *working,
-                                struct md_text_view in, struct md_text_buffer **out_result, struct md_error *error)
+                                struct md_text_view in, struct md_text_buffer **out_result,
+                                struct md_error *error)
 {
     struct md_text_buffer *current = &working->between[0];
     struct md_text_buffer *other = &working->between[1];

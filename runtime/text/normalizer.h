@@ -1,7 +1,7 @@
 /* normalizer.h - the steps that change text before it is split: tokenizer.json "normalizer".
  *
- * Read into a flat list (a Sequence and a BertNormalizer are several steps). Adding a kind is a row in normalizer.c.
- * Threads: immutable after read. */
+ * Read into a flat list (a Sequence and a BertNormalizer are several steps). Adding a kind is a row in
+ * normalizer.c. Threads: immutable after read. */
 #ifndef MD_NORMALIZER_H
 #define MD_NORMALIZER_H
 
@@ -41,7 +41,8 @@ struct md_normalizer {
 
 /* json may be absent or null: no steps. UNIMPLEMENTED: a kind that is not known, with the path.
  * Release with md_normalizer_cleanup in any case. */
-MD_NODISCARD enum md_code md_normalizer_read(const struct md_allocator *allocator, const struct md_json_value *json,
+MD_NODISCARD enum md_code md_normalizer_read(const struct md_allocator *allocator,
+                                             const struct md_json_value *json,
                                              struct md_normalizer *out_normalizer, struct md_error *error);
 void md_normalizer_cleanup(struct md_normalizer *normalizer);
 /* Changes every piece of working->text that is not a token; the pieces follow. */

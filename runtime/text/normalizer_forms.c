@@ -2,10 +2,11 @@
  *
  *   characters --(decompose)--> decomposed --(sort marks by class)--> --(compose)--> edit
  *
- * What is not a fixed point of all forms goes through the three arrays of the working memory: `decomposed` holds a
- * starter and the marks behind it until the next starter, `sorted` is what sorting copies to, `marks` what waits
- * behind a starter that may still compose. Each character carries how the edit has to apply it: 0 in place of one of
- * the text, 1 added, -n in place of 1 + n. Sorting is by counting, so that a million marks in a row stay cheap. */
+ * What is not a fixed point of all forms goes through the three arrays of the working memory: `decomposed`
+ * holds a starter and the marks behind it until the next starter, `sorted` is what sorting copies to, `marks`
+ * what waits behind a starter that may still compose. Each character carries how the edit has to apply it: 0
+ * in place of one of the text, 1 added, -n in place of 1 + n. Sorting is by counting, so that a million marks
+ * in a row stay cheap. */
 #include "normalizer.h"
 
 #include "unicode.h"
@@ -127,7 +128,8 @@ static bool decompose_next(struct composer *composer, uint32_t code_point, bool 
     int32_t parts[MD_MAX_DECOMPOSITION];
     size_t count = md_decompose(code_point, compatibility, parts);
     for (size_t i = 0; i < count; i++) {
-        struct character part = { (uint32_t)parts[i], i == 0 ? 0 : 1, md_combining_class((uint32_t)parts[i]) };
+        struct character part = { (uint32_t)parts[i], i == 0 ? 0 : 1,
+                                  md_combining_class((uint32_t)parts[i]) };
         if (part.class == 0 && !release_decomposed(composer))
             return false;
         if (!push(composer->working, &composer->working->decomposed, part))
@@ -146,7 +148,9 @@ static size_t fixed_prefix(const struct md_text_view *in, size_t at)
 enum md_code md_normalize_form(const struct md_normalizer_step *step, struct md_text_edit *edit,
                                struct md_working_memory *working, struct md_error *error)
 {
-    struct composer composer = { .edit = edit, .working = working, .compose = step->compose, .last_class = -1 };
+    struct composer composer = {
+        .edit = edit, .working = working, .compose = step->compose, .last_class = -1
+    };
     working->decomposed.count = 0;
     working->marks.count = 0;
     bool memory = true;

@@ -26,7 +26,8 @@ static enum md_code add_special_tokens(const struct md_json_value *ids, int32_t 
         struct md_json_value item = md_json_element(ids, i);
         int64_t id;
         MD_TRY(md_json_integer(&item, 0, MD_MAX_TOKEN_ID, &id, error));
-        MD_TRY(add_part(template, ids, (struct md_template_part){ MD_TEMPLATE_SPECIAL, (int32_t)id, type_id }, error));
+        MD_TRY(add_part(template, ids, (struct md_template_part){ MD_TEMPLATE_SPECIAL, (int32_t)id, type_id },
+                        error));
     }
     return MD_OK;
 }
@@ -49,15 +50,17 @@ static enum md_code read_part(const struct md_json_value *json, const struct md_
         struct md_json_value token = md_json_member(special_tokens, name.bytes);
         struct md_json_value ids = md_json_member(&token, "ids");
         if (token.json == NULL)
-            return md_json_fail(&id, error, MD_INVALID_ARGUMENT, "\"%s\" is not in special_tokens", name.bytes);
+            return md_json_fail(&id, error, MD_INVALID_ARGUMENT, "\"%s\" is not in special_tokens",
+                                name.bytes);
         return add_special_tokens(&ids, (int32_t)type_id, template, error);
     }
     bool first = md_span_equal(name, md_span_of("A"));
     if (!first && !md_span_equal(name, md_span_of("B")))
         return md_json_fail(&id, error, MD_INVALID_ARGUMENT, "\"%s\" is neither \"A\" nor \"B\"", name.bytes);
-    return add_part(template, json,
-                    (struct md_template_part){ first ? MD_TEMPLATE_FIRST : MD_TEMPLATE_SECOND, 0, (int32_t)type_id },
-                    error);
+    return add_part(
+        template, json,
+        (struct md_template_part){ first ? MD_TEMPLATE_FIRST : MD_TEMPLATE_SECOND, 0, (int32_t)type_id },
+        error);
 }
 
 static enum md_code read_template(const struct md_json_value *json, const char *key, bool has_second,
@@ -73,12 +76,13 @@ static enum md_code read_template(const struct md_json_value *json, const char *
     }
     for (size_t i = 0; i < template->count; i++)
         if (template->parts[i].kind == MD_TEMPLATE_SECOND && !has_second)
-            return md_json_fail(&list, error, MD_INVALID_ARGUMENT, "has Sequence \"B\", but there is no second text");
+            return md_json_fail(&list, error, MD_INVALID_ARGUMENT,
+                                "has Sequence \"B\", but there is no second text");
     return MD_OK;
 }
 
-static enum md_code read_template_processing(struct md_post_processor *processor, const struct md_json_value *json,
-                                             struct md_error *error)
+static enum md_code read_template_processing(struct md_post_processor *processor,
+                                             const struct md_json_value *json, struct md_error *error)
 {
     MD_TRY(read_template(json, "single", false, &processor->single, error));
     return read_template(json, "pair", true, &processor->pair, error);
@@ -170,8 +174,8 @@ static const struct {
     { "TemplateProcessing", true,  read_template_processing },
 };
 
-static enum md_code read_any(struct md_post_processor *processor, const struct md_json_value *json, size_t nesting,
-                             struct md_error *error);
+static enum md_code read_any(struct md_post_processor *processor, const struct md_json_value *json,
+                             size_t nesting, struct md_error *error);
 
 static enum md_code read_sequence(struct md_post_processor *processor, const struct md_json_value *json,
                                   size_t nesting, struct md_error *error)
@@ -185,8 +189,8 @@ static enum md_code read_sequence(struct md_post_processor *processor, const str
     return MD_OK;
 }
 
-static enum md_code read_any(struct md_post_processor *processor, const struct md_json_value *json, size_t nesting,
-                             struct md_error *error)
+static enum md_code read_any(struct md_post_processor *processor, const struct md_json_value *json,
+                             size_t nesting, struct md_error *error)
 {
     if (nesting > MD_MAX_POST_PROCESSOR_NESTING)
         return md_json_fail(json, error, MD_INVALID_ARGUMENT, "nested more than %d deep",
@@ -205,7 +209,8 @@ static enum md_code read_any(struct md_post_processor *processor, const struct m
         processor->has_template |= kinds[i].is_template;
         return kinds[i].read(processor, json, error);
     }
-    return md_json_fail(&type, error, MD_UNIMPLEMENTED, "post-processor \"%s\" is not implemented", name.bytes);
+    return md_json_fail(&type, error, MD_UNIMPLEMENTED, "post-processor \"%s\" is not implemented",
+                        name.bytes);
 }
 
 enum md_code md_post_processor_read(const struct md_json_value *json, struct md_post_processor *out_processor,
@@ -218,8 +223,8 @@ enum md_code md_post_processor_read(const struct md_json_value *json, struct md_
     return md_json_is_null(json) ? MD_OK : read_any(out_processor, json, 0, error);
 }
 
-/* Spaces are counted in characters of the token, which need not be spaces in the text: a space that was put before
- * the text has the origin of the character behind it. */
+/* Spaces are counted in characters of the token, which need not be spaces in the text: a space that was put
+ * before the text has the origin of the character behind it. */
 static uint32_t forward(struct md_span text, uint32_t at, uint32_t characters, uint32_t limit)
 {
     for (; characters > 0 && at < limit; characters--)
@@ -239,8 +244,8 @@ static uint32_t backward(struct md_span text, uint32_t at, uint32_t characters, 
     return end > limit ? end : limit;
 }
 
-void md_post_processor_trim(const struct md_post_processor *processor, struct md_span text, struct md_token *token,
-                            bool first)
+void md_post_processor_trim(const struct md_post_processor *processor, struct md_span text,
+                            struct md_token *token, bool first)
 {
     for (size_t i = 0; i < processor->trim_count; i++) {
         bool added = (first || token->start == 0) && processor->trim_adds_prefix[i];

@@ -1,7 +1,7 @@
 /* post_processor.h - what is put around and between the tokens of the texts: tokenizer.json "post_processor".
  *
- * All kinds become two templates (for one text and for a pair) and trims of offsets. Adding a kind is a row in
- * post_processor.c. Threads: immutable after read. */
+ * All kinds become two templates (for one text and for a pair) and trims of offsets. Adding a kind is a row
+ * in post_processor.c. Threads: immutable after read. */
 #ifndef MD_POST_PROCESSOR_H
 #define MD_POST_PROCESSOR_H
 
@@ -35,15 +35,17 @@ struct md_post_processor {
     struct md_template single;
     struct md_template pair;
     bool has_template;                    /* read from the file, not the default */
-    bool trim_adds_prefix[MD_MAX_TRIMS];  /* one per trim: whether a first space was added by the pre-tokenizer */
+    bool trim_adds_prefix[MD_MAX_TRIMS]; /* one per trim: whether a first space was added by the pre-tokenizer
+                                          */
     size_t trim_count;
 };
 
 /* json may be absent or null. UNIMPLEMENTED: a kind that is not known, with the path. */
 MD_NODISCARD enum md_code md_post_processor_read(const struct md_json_value *json,
-                                                 struct md_post_processor *out_processor, struct md_error *error);
+                                                 struct md_post_processor *out_processor,
+                                                 struct md_error *error);
 /* Takes the spaces out of a token's offsets into `text`; first: it is the first token of it. */
-void md_post_processor_trim(const struct md_post_processor *processor, struct md_span text, struct md_token *token,
-                            bool first);
+void md_post_processor_trim(const struct md_post_processor *processor, struct md_span text,
+                            struct md_token *token, bool first);
 
 #endif

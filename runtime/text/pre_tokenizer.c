@@ -12,7 +12,8 @@
 struct md_pre_tokenizer_kind {
     const char *type;
     enum md_code (*read)(struct md_pre_tokenizer *pre_tokenizer, struct md_pre_tokenizer_step *step,
-                         const struct md_json_value *json, struct md_error *error); /* NULL: nothing to read */
+                         const struct md_json_value *json,
+                         struct md_error *error); /* NULL: nothing to read */
     enum md_code (*apply)(const struct md_pre_tokenizer_step *step, struct md_working_memory *working,
                           struct md_error *error);
 };
@@ -22,7 +23,8 @@ struct md_pre_tokenizer_kind {
 typedef bool (*class_fn)(uint32_t code_point);
 
 /* Feeds one piece: every character of the class matches by itself. */
-static enum md_code feed_class(struct md_splitter *splitter, const char *text, struct md_piece piece, class_fn is_in)
+static enum md_code feed_class(struct md_splitter *splitter, const char *text, struct md_piece piece,
+                               class_fn is_in)
 {
     size_t from = piece.start;
     for (size_t at = piece.start; at < piece.end;) {
@@ -63,8 +65,8 @@ static enum md_code apply_whitespace_split(const struct md_pre_tokenizer_step *s
     return split_by_class(working, md_is_space, MD_SPLIT_REMOVED, error);
 }
 
-static enum md_code apply_punctuation(const struct md_pre_tokenizer_step *step, struct md_working_memory *working,
-                                      struct md_error *error)
+static enum md_code apply_punctuation(const struct md_pre_tokenizer_step *step,
+                                      struct md_working_memory *working, struct md_error *error)
 {
     return split_by_class(working, md_is_punctuation, step->behavior, error);
 }
@@ -109,10 +111,12 @@ static enum md_code group_piece(struct md_working_memory *working, struct md_pie
         }
         at += length;
     }
-    return last == GROUP_SPACE ? MD_OK : md_working_memory_add_piece(working, from, piece.end, MD_NO_TOKEN, error);
+    return last == GROUP_SPACE ? MD_OK
+                               : md_working_memory_add_piece(working, from, piece.end, MD_NO_TOKEN, error);
 }
 
-static enum md_code split_by_group(struct md_working_memory *working, group_fn group_of, struct md_error *error)
+static enum md_code split_by_group(struct md_working_memory *working, group_fn group_of,
+                                   struct md_error *error)
 {
     for (size_t i = 0; i < working->pieces.count; i++) {
         struct md_piece piece = md_pieces(&working->pieces)[i];
@@ -132,8 +136,8 @@ static enum md_code apply_bert(const struct md_pre_tokenizer_step *step, struct 
     return split_by_group(working, bert_group, error);
 }
 
-static enum md_code apply_whitespace(const struct md_pre_tokenizer_step *step, struct md_working_memory *working,
-                                     struct md_error *error)
+static enum md_code apply_whitespace(const struct md_pre_tokenizer_step *step,
+                                     struct md_working_memory *working, struct md_error *error)
 {
     (void)step;
     return split_by_group(working, whitespace_group, error);
@@ -145,8 +149,8 @@ static enum md_code find_pattern(const struct md_pre_tokenizer_step *step, struc
                                  size_t *out_start, size_t *out_end, struct md_error *error)
 {
     if (step->regex != NULL)
-        return md_regex_next(step->regex, text, from, previous_end, &working->match, out_found, out_start, out_end,
-                             error);
+        return md_regex_next(step->regex, text, from, previous_end, &working->match, out_found, out_start,
+                             out_end, error);
     const char *match = memmem(text.bytes + from, text.size - from, step->pattern, step->pattern_size);
     *out_found = match != NULL;
     if (match != NULL) {
@@ -157,7 +161,8 @@ static enum md_code find_pattern(const struct md_pre_tokenizer_step *step, struc
 }
 
 static enum md_code feed_pattern(const struct md_pre_tokenizer_step *step, struct md_splitter *splitter,
-                                 struct md_working_memory *working, struct md_piece piece, struct md_error *error)
+                                 struct md_working_memory *working, struct md_piece piece,
+                                 struct md_error *error)
 {
     struct md_span text = { working->text.bytes + piece.start, piece.end - piece.start };
     size_t previous_end = SIZE_MAX;
@@ -195,8 +200,8 @@ static enum md_code apply_split(const struct md_pre_tokenizer_step *step, struct
     return MD_OK;
 }
 
-static enum md_code apply_fixed_length(const struct md_pre_tokenizer_step *step, struct md_working_memory *working,
-                                       struct md_error *error)
+static enum md_code apply_fixed_length(const struct md_pre_tokenizer_step *step,
+                                       struct md_working_memory *working, struct md_error *error)
 {
     for (size_t i = 0; i < working->pieces.count; i++) {
         struct md_piece piece = md_pieces(&working->pieces)[i];
@@ -217,8 +222,9 @@ static enum md_code apply_fixed_length(const struct md_pre_tokenizer_step *step,
 
 /* ---- reading ---- */
 
-static enum md_code read_byte_level(struct md_pre_tokenizer *pre_tokenizer, struct md_pre_tokenizer_step *step,
-                                    const struct md_json_value *json, struct md_error *error)
+static enum md_code read_byte_level(struct md_pre_tokenizer *pre_tokenizer,
+                                    struct md_pre_tokenizer_step *step, const struct md_json_value *json,
+                                    struct md_error *error)
 {
     (void)pre_tokenizer;
     MD_TRY(md_json_optional_bool(json, "add_prefix_space", true, &step->add_prefix_space, error));
@@ -267,8 +273,9 @@ static enum md_code read_metaspace(struct md_pre_tokenizer *pre_tokenizer, struc
     return read_scheme(step, json, error);
 }
 
-static enum md_code read_punctuation(struct md_pre_tokenizer *pre_tokenizer, struct md_pre_tokenizer_step *step,
-                                     const struct md_json_value *json, struct md_error *error)
+static enum md_code read_punctuation(struct md_pre_tokenizer *pre_tokenizer,
+                                     struct md_pre_tokenizer_step *step, const struct md_json_value *json,
+                                     struct md_error *error)
 {
     (void)pre_tokenizer;
     step->behavior = MD_SPLIT_ISOLATED;
@@ -323,8 +330,9 @@ static enum md_code read_delimiter(struct md_pre_tokenizer *pre_tokenizer, struc
     return copy_pattern(pre_tokenizer->allocator, text, step, error);
 }
 
-static enum md_code read_fixed_length(struct md_pre_tokenizer *pre_tokenizer, struct md_pre_tokenizer_step *step,
-                                      const struct md_json_value *json, struct md_error *error)
+static enum md_code read_fixed_length(struct md_pre_tokenizer *pre_tokenizer,
+                                      struct md_pre_tokenizer_step *step, const struct md_json_value *json,
+                                      struct md_error *error)
 {
     (void)pre_tokenizer;
     int64_t length;
@@ -383,7 +391,8 @@ static enum md_code read_any(struct md_pre_tokenizer *pre_tokenizer, const struc
         *step = (struct md_pre_tokenizer_step){ .kind = &kinds[i] };
         return kinds[i].read == NULL ? MD_OK : kinds[i].read(pre_tokenizer, step, json, error);
     }
-    return md_json_fail(&type, error, MD_UNIMPLEMENTED, "pre-tokenizer \"%s\" is not implemented", name.bytes);
+    return md_json_fail(&type, error, MD_UNIMPLEMENTED, "pre-tokenizer \"%s\" is not implemented",
+                        name.bytes);
 }
 
 enum md_code md_pre_tokenizer_read(const struct md_allocator *allocator, const struct md_json_value *json,
@@ -402,8 +411,8 @@ void md_pre_tokenizer_cleanup(struct md_pre_tokenizer *pre_tokenizer)
     pre_tokenizer->count = 0;
 }
 
-enum md_code md_pre_tokenizer_apply(const struct md_pre_tokenizer *pre_tokenizer, struct md_working_memory *working,
-                                    struct md_error *error)
+enum md_code md_pre_tokenizer_apply(const struct md_pre_tokenizer *pre_tokenizer,
+                                    struct md_working_memory *working, struct md_error *error)
 {
     for (size_t i = 0; i < pre_tokenizer->count; i++) {
         working->next_pieces.count = 0;

@@ -1,4 +1,5 @@
-/* pre_tokenizer.h - the steps that split text into the words that the model sees: tokenizer.json "pre_tokenizer".
+/* pre_tokenizer.h - the steps that split text into the words that the model sees: tokenizer.json
+ * "pre_tokenizer".
  *
  * Read into a flat list (a Sequence is several steps). Adding a kind is a row in pre_tokenizer.c.
  * Threads: immutable after read. */
@@ -48,15 +49,18 @@ struct md_pre_tokenizer {
  * Release with md_pre_tokenizer_cleanup in any case. */
 MD_NODISCARD enum md_code md_pre_tokenizer_read(const struct md_allocator *allocator,
                                                 const struct md_json_value *json,
-                                                struct md_pre_tokenizer *out_pre_tokenizer, struct md_error *error);
+                                                struct md_pre_tokenizer *out_pre_tokenizer,
+                                                struct md_error *error);
 void md_pre_tokenizer_cleanup(struct md_pre_tokenizer *pre_tokenizer);
 MD_NODISCARD enum md_code md_pre_tokenizer_apply(const struct md_pre_tokenizer *pre_tokenizer,
                                                  struct md_working_memory *working, struct md_error *error);
 
 /* Of pre_tokenizer_rewrite.c: those that change the text, too. */
 MD_NODISCARD enum md_code md_pre_tokenize_byte_level(const struct md_pre_tokenizer_step *step,
-                                                     struct md_working_memory *working, struct md_error *error);
+                                                     struct md_working_memory *working,
+                                                     struct md_error *error);
 MD_NODISCARD enum md_code md_pre_tokenize_metaspace(const struct md_pre_tokenizer_step *step,
-                                                    struct md_working_memory *working, struct md_error *error);
+                                                    struct md_working_memory *working,
+                                                    struct md_error *error);
 
 #endif

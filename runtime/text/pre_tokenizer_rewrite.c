@@ -65,7 +65,8 @@ static size_t gpt2_word(const char *text, size_t size)
     return end == size || last == 0 ? end : last; /* the last space goes with the word behind it */
 }
 
-static enum md_code split_gpt2(struct md_working_memory *working, size_t start, size_t end, struct md_error *error)
+static enum md_code split_gpt2(struct md_working_memory *working, size_t start, size_t end,
+                               struct md_error *error)
 {
     const char *text = working->text.bytes;
     while (start < end) {
@@ -83,7 +84,8 @@ static enum md_code add_prefix_spaces(struct md_working_memory *working, struct 
     md_text_buffer_clear(out);
     for (size_t i = 0; i < working->pieces.count; i++) {
         struct md_piece piece = md_pieces(&working->pieces)[i];
-        struct md_text_edit edit = { .in = md_text_buffer_view(&working->text, piece.start, piece.end), .out = out };
+        struct md_text_edit edit = { .in = md_text_buffer_view(&working->text, piece.start, piece.end),
+                                     .out = out };
         size_t start = out->size;
         if (piece.token == MD_NO_TOKEN && edit.in.bytes[0] != ' ')
             md_text_edit_insert(&edit, " ", 1, edit.in.origins[0]);
@@ -99,7 +101,8 @@ static enum md_code to_byte_alphabet(struct md_working_memory *working, struct m
     md_text_buffer_clear(out);
     for (size_t i = 0; i < working->pieces.count; i++) {
         struct md_piece *piece = &md_pieces(&working->pieces)[i];
-        struct md_text_edit edit = { .in = md_text_buffer_view(&working->text, piece->start, piece->end), .out = out };
+        struct md_text_edit edit = { .in = md_text_buffer_view(&working->text, piece->start, piece->end),
+                                     .out = out };
         piece->start = (uint32_t)out->size;
         if (piece->token == MD_NO_TOKEN)
             md_text_edit_bytes(&edit);
@@ -113,8 +116,8 @@ static enum md_code to_byte_alphabet(struct md_working_memory *working, struct m
     return md_working_memory_take_text(working, error);
 }
 
-enum md_code md_pre_tokenize_byte_level(const struct md_pre_tokenizer_step *step, struct md_working_memory *working,
-                                        struct md_error *error)
+enum md_code md_pre_tokenize_byte_level(const struct md_pre_tokenizer_step *step,
+                                        struct md_working_memory *working, struct md_error *error)
 {
     if (step->add_prefix_space)
         MD_TRY(add_prefix_spaces(working, error));
@@ -143,7 +146,8 @@ static bool starts_with(const struct md_text_view *view, uint32_t character)
 
 static void rewrite_metaspace(const struct md_pre_tokenizer_step *step, struct md_text_edit *edit)
 {
-    bool prepend = step->scheme == MD_PREPEND_ALWAYS || (step->scheme == MD_PREPEND_FIRST && edit->in.start == 0);
+    bool prepend =
+        step->scheme == MD_PREPEND_ALWAYS || (step->scheme == MD_PREPEND_FIRST && edit->in.start == 0);
     if (prepend && !starts_with(&edit->in, step->character)) {
         char bytes[MD_MAX_UTF8];
         md_text_edit_insert(edit, bytes, md_utf8_encode(step->character, bytes), edit->in.origins[0]);
@@ -158,8 +162,9 @@ static void rewrite_metaspace(const struct md_pre_tokenizer_step *step, struct m
 }
 
 /* Pieces of out [start, end): every meta character starts one. */
-static enum md_code split_metaspace(const struct md_pre_tokenizer_step *step, struct md_working_memory *working,
-                                    size_t start, size_t end, struct md_error *error)
+static enum md_code split_metaspace(const struct md_pre_tokenizer_step *step,
+                                    struct md_working_memory *working, size_t start, size_t end,
+                                    struct md_error *error)
 {
     const char *text = working->next_text.bytes;
     size_t from = start;
@@ -175,14 +180,15 @@ static enum md_code split_metaspace(const struct md_pre_tokenizer_step *step, st
     return md_working_memory_add_piece(working, from, end, MD_NO_TOKEN, error);
 }
 
-enum md_code md_pre_tokenize_metaspace(const struct md_pre_tokenizer_step *step, struct md_working_memory *working,
-                                       struct md_error *error)
+enum md_code md_pre_tokenize_metaspace(const struct md_pre_tokenizer_step *step,
+                                       struct md_working_memory *working, struct md_error *error)
 {
     struct md_text_buffer *out = &working->next_text;
     md_text_buffer_clear(out);
     for (size_t i = 0; i < working->pieces.count; i++) {
         struct md_piece piece = md_pieces(&working->pieces)[i];
-        struct md_text_edit edit = { .in = md_text_buffer_view(&working->text, piece.start, piece.end), .out = out };
+        struct md_text_edit edit = { .in = md_text_buffer_view(&working->text, piece.start, piece.end),
+                                     .out = out };
         size_t start = out->size;
         if (piece.token != MD_NO_TOKEN) {
             md_text_edit_copy(&edit, edit.in.size);

@@ -1,5 +1,5 @@
-/* regex.c - see regex.h. The patterns of the usual models are compiled by PCRE2's JIT, and where the machine forbids
- * it, interpreted. Backtracking is bounded by match_limit in both. */
+/* regex.c - see regex.h. The patterns of the usual models are compiled by PCRE2's JIT, and where the machine
+ * forbids it, interpreted. Backtracking is bounded by match_limit in both. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "regex.h"
 
@@ -29,7 +29,8 @@ static void release(void *memory, void *allocator)
 
 static pcre2_general_context *general_context(const struct md_allocator *allocator)
 {
-    return pcre2_general_context_create(allocate, release, (void *)(uintptr_t)allocator); /* given back as it is */
+    return pcre2_general_context_create(allocate, release,
+                                        (void *)(uintptr_t)allocator); /* given back as it is */
 }
 
 static enum md_code compile(struct md_regex *regex, struct md_span pattern, struct md_error *error)
@@ -50,15 +51,16 @@ static enum md_code compile(struct md_regex *regex, struct md_span pattern, stru
         return md_fail_memory(error, "regular expression");
     PCRE2_UCHAR text[128] = "";
     (void)pcre2_get_error_message(reason, text, sizeof text); /* cutting is fine */
-    return md_fail(error, MD_INVALID_ARGUMENT, "regular expression: %s at byte %zu", (const char *)text, offset);
+    return md_fail(error, MD_INVALID_ARGUMENT, "regular expression: %s at byte %zu", (const char *)text,
+                   offset);
 }
 
-enum md_code md_regex_create(const struct md_allocator *allocator, struct md_span pattern, struct md_regex **out_regex,
-                             struct md_error *error)
+enum md_code md_regex_create(const struct md_allocator *allocator, struct md_span pattern,
+                             struct md_regex **out_regex, struct md_error *error)
 {
     if (pattern.size > MAX_PATTERN)
-        return md_fail(error, MD_INVALID_ARGUMENT, "regular expression of %zu bytes, limit is %d", pattern.size,
-                       MAX_PATTERN);
+        return md_fail(error, MD_INVALID_ARGUMENT, "regular expression of %zu bytes, limit is %d",
+                       pattern.size, MAX_PATTERN);
     struct md_regex *regex = md_allocate_zeroed(allocator, 1, sizeof *regex);
     if (regex == NULL)
         return md_fail_memory(error, "regular expression");
@@ -119,8 +121,8 @@ static enum md_code find(const struct md_regex *regex, struct md_span text, size
                          struct md_regex_match *match, bool *out_found, size_t *out_start, size_t *out_end,
                          struct md_error *error)
 {
-    int count = pcre2_match(regex->code, (PCRE2_SPTR)text.bytes, text.size, from, PCRE2_NO_UTF_CHECK, match->found,
-                            regex->limits);
+    int count = pcre2_match(regex->code, (PCRE2_SPTR)text.bytes, text.size, from, PCRE2_NO_UTF_CHECK,
+                            match->found, regex->limits);
     if (count == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter has more room */
         count = pcre2_match(regex->code, (PCRE2_SPTR)text.bytes, text.size, from,
                             PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match->found, regex->limits);
@@ -131,16 +133,17 @@ static enum md_code find(const struct md_regex *regex, struct md_span text, size
         return md_fail_memory(error, "regular expression match");
     if (count < 0)
         return md_fail(error, MD_INVALID_ARGUMENT,
-                       "a regular expression of tokenizer.json needs too many steps at byte %zu of the text", from);
+                       "a regular expression of tokenizer.json needs too many steps at byte %zu of the text",
+                       from);
     const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(match->found);
     *out_start = ends[0];
     *out_end = ends[1] < ends[0] ? ends[0] : ends[1]; /* \K in a lookahead may turn them round */
     return MD_OK;
 }
 
-enum md_code md_regex_next(const struct md_regex *regex, struct md_span text, size_t from, size_t previous_end,
-                           struct md_regex_match *match, bool *out_found, size_t *out_start, size_t *out_end,
-                           struct md_error *error)
+enum md_code md_regex_next(const struct md_regex *regex, struct md_span text, size_t from,
+                           size_t previous_end, struct md_regex_match *match, bool *out_found,
+                           size_t *out_start, size_t *out_end, struct md_error *error)
 {
     MD_TRY(match_prepare(match, error));
     while (from <= text.size) {

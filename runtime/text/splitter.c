@@ -21,8 +21,8 @@ enum md_code md_split_behavior_read(const struct md_json_value *value, enum md_s
     return md_json_fail(value, error, MD_INVALID_ARGUMENT, "behavior \"%s\" is not known", name.bytes);
 }
 
-struct md_splitter md_splitter_start(struct md_working_memory *working, enum md_split_behavior behavior, bool invert,
-                                     struct md_error *error)
+struct md_splitter md_splitter_start(struct md_working_memory *working, enum md_split_behavior behavior,
+                                     bool invert, struct md_error *error)
 {
     return (struct md_splitter){ .working = working, .behavior = behavior, .invert = invert, .error = error };
 }

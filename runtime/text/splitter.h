@@ -25,7 +25,8 @@ enum md_split_behavior {
 
 /* Reads "Isolated", ... from a member. */
 MD_NODISCARD enum md_code md_split_behavior_read(const struct md_json_value *value,
-                                                 enum md_split_behavior *out_behavior, struct md_error *error);
+                                                 enum md_split_behavior *out_behavior,
+                                                 struct md_error *error);
 
 struct md_splitter {
     struct md_working_memory *working;
@@ -37,9 +38,10 @@ struct md_splitter {
     size_t end;
     struct md_error *error;
 };
-struct md_splitter md_splitter_start(struct md_working_memory *working, enum md_split_behavior behavior, bool invert,
-                                     struct md_error *error);
-MD_NODISCARD enum md_code md_splitter_feed(struct md_splitter *splitter, size_t start, size_t end, bool matched);
+struct md_splitter md_splitter_start(struct md_working_memory *working, enum md_split_behavior behavior,
+                                     bool invert, struct md_error *error);
+MD_NODISCARD enum md_code md_splitter_feed(struct md_splitter *splitter, size_t start, size_t end,
+                                           bool matched);
 /* At the end of each piece; the splitter can be fed the next one. */
 MD_NODISCARD enum md_code md_splitter_finish(struct md_splitter *splitter);
 

@@ -43,8 +43,8 @@ bool md_text_buffer_reserve(struct md_text_buffer *buffer, size_t extra)
     if (bytes == NULL)
         return false;
     buffer->bytes = bytes;
-    struct md_origin *origins =
-        md_reallocate(buffer->allocator, buffer->origins, buffer->size * sizeof *origins, wanted * sizeof *origins);
+    struct md_origin *origins = md_reallocate(buffer->allocator, buffer->origins,
+                                              buffer->size * sizeof *origins, wanted * sizeof *origins);
     if (origins == NULL)
         return false;
     buffer->origins = origins;
@@ -53,7 +53,8 @@ bool md_text_buffer_reserve(struct md_text_buffer *buffer, size_t extra)
     return true;
 }
 
-void md_text_buffer_append_original(struct md_text_buffer *buffer, const char *bytes, size_t size, size_t offset)
+void md_text_buffer_append_original(struct md_text_buffer *buffer, const char *bytes, size_t size,
+                                    size_t offset)
 {
     if (!md_text_buffer_reserve(buffer, size))
         return;
@@ -108,7 +109,8 @@ static struct md_origin next_origin(const struct md_text_edit *edit)
 
 static struct md_origin last_origin(const struct md_text_edit *edit)
 {
-    return edit->at == 0 ? (struct md_origin){ edit->in.start, edit->in.start } : edit->in.origins[edit->at - 1];
+    return edit->at == 0 ? (struct md_origin){ edit->in.start, edit->in.start }
+                         : edit->in.origins[edit->at - 1];
 }
 
 static void skip_character(struct md_text_edit *edit)

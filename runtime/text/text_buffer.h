@@ -2,12 +2,13 @@
  *
  *     original  "É t"     bytes  C3 89 20 74
  *     buffer    "e t"     bytes  65    20    74
- *     origins             [0,2)  [2,3) [3,4)     offsets into the original, the same for all bytes of a character
+ *     origins             [0,2)  [2,3) [3,4)     offsets into the original, the same for all bytes of a
+ * character
  *
- * Normalizers and pre-tokenizers that change text read a view and append to another buffer through an edit, which
- * carries the origins along. The rules are those of the reference library: a character that is replaced keeps the
- * origin of the one it replaces; an added one has the origin of the character before it.
- * Memory: buffers grow and are used again. An edit that finds no memory marks its buffer, and whoever started the
+ * Normalizers and pre-tokenizers that change text read a view and append to another buffer through an edit,
+ * which carries the origins along. The rules are those of the reference library: a character that is replaced
+ * keeps the origin of the one it replaces; an added one has the origin of the character before it. Memory:
+ * buffers grow and are used again. An edit that finds no memory marks its buffer, and whoever started the
  * edit looks once, at its end. */
 #ifndef MD_TEXT_BUFFER_H
 #define MD_TEXT_BUFFER_H
@@ -37,14 +38,16 @@ void md_text_buffer_clear(struct md_text_buffer *buffer);
 /* Room for `extra` more bytes; false: none, and the buffer is marked. */
 bool md_text_buffer_reserve(struct md_text_buffer *buffer, size_t extra);
 /* Appends text (valid UTF-8) that starts at byte `offset` of the original and is unchanged. */
-void md_text_buffer_append_original(struct md_text_buffer *buffer, const char *bytes, size_t size, size_t offset);
+void md_text_buffer_append_original(struct md_text_buffer *buffer, const char *bytes, size_t size,
+                                    size_t offset);
 
 /* Part of a buffer; borrowed until the buffer grows. */
 struct md_text_view {
     const char *bytes;
     const struct md_origin *origins;
     size_t size;
-    uint32_t start; /* where the view starts in the original; origin of what is added before its first character */
+    uint32_t
+        start; /* where the view starts in the original; origin of what is added before its first character */
 };
 struct md_text_view md_text_buffer_view(const struct md_text_buffer *buffer, size_t start, size_t end);
 

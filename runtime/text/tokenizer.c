@@ -102,7 +102,8 @@ static enum md_code reserve_tokens(struct md_encoding *encoding, size_t count, s
 static enum md_code load_text(struct md_working_memory *working, struct md_span text, struct md_error *error)
 {
     if (text.size > MAX_TEXT_BYTES)
-        return md_fail(error, MD_INVALID_ARGUMENT, "text of %zu bytes, limit is %d", text.size, MAX_TEXT_BYTES);
+        return md_fail(error, MD_INVALID_ARGUMENT, "text of %zu bytes, limit is %d", text.size,
+                       MAX_TEXT_BYTES);
     size_t valid = md_utf8_valid_prefix(text.bytes, text.size);
     if (valid != text.size)
         return md_fail(error, MD_INVALID_ARGUMENT, "not UTF-8 at byte %zu", valid);
@@ -157,10 +158,11 @@ static enum md_code tokenize_piece(const struct md_tokenizer *tokenizer, struct 
     return MD_OK;
 }
 
-/* Appends the tokens of one text to working->tokens. *out_more: there is text that was not looked at, because there
- * are max_tokens already. */
+/* Appends the tokens of one text to working->tokens. *out_more: there is text that was not looked at, because
+ * there are max_tokens already. */
 static enum md_code encode_text(const struct md_tokenizer *tokenizer, struct md_working_memory *working,
-                                struct md_span text, size_t max_tokens, bool *out_more, struct md_error *error)
+                                struct md_span text, size_t max_tokens, bool *out_more,
+                                struct md_error *error)
 {
     size_t first = working->tokens.count;
     *out_more = false;
@@ -254,16 +256,17 @@ static enum md_code truncate(const struct md_truncation *truncation, size_t spec
     return MD_OK;
 }
 
-/* How many tokens of a text are enough to know the result. Of a pair, it matters which text is the longer one. */
+/* How many tokens of a text are enough to know the result. Of a pair, it matters which text is the longer
+ * one. */
 static size_t enough_tokens(const struct md_truncation *truncation, bool is_pair)
 {
     bool all = is_pair || truncation->from_left || truncation->strategy == MD_TRUNCATE_ONLY_SECOND;
     return all ? SIZE_MAX : truncation->max_tokens;
 }
 
-static enum md_code encode_both(const struct md_tokenizer *tokenizer, struct md_span text, struct md_span pair,
-                                const struct md_truncation *truncation, struct md_encoding *encoding,
-                                struct md_error *error)
+static enum md_code encode_both(const struct md_tokenizer *tokenizer, struct md_span text,
+                                struct md_span pair, const struct md_truncation *truncation,
+                                struct md_encoding *encoding, struct md_error *error)
 {
     struct md_working_memory *working = encoding->working_memory;
     bool is_pair = pair.bytes != NULL;
@@ -285,8 +288,9 @@ static enum md_code encode_both(const struct md_tokenizer *tokenizer, struct md_
     return write_template(tokenizer, encoding, template, kept, error);
 }
 
-enum md_code md_tokenizer_encode(const struct md_tokenizer *tokenizer, struct md_span text, struct md_span pair,
-                                 size_t max_tokens, struct md_encoding *encoding, struct md_error *error)
+enum md_code md_tokenizer_encode(const struct md_tokenizer *tokenizer, struct md_span text,
+                                 struct md_span pair, size_t max_tokens, struct md_encoding *encoding,
+                                 struct md_error *error)
 {
     if (encoding->working_memory == NULL)
         encoding->working_memory = md_working_memory_create(encoding->allocator);

@@ -48,7 +48,8 @@ static enum md_code read_sections(struct md_tokenizer *tokenizer, const struct m
                                 &tokenizer->added, error);
 }
 
-enum md_code md_tokenizer_read(struct md_tokenizer *tokenizer, const char *json, size_t size, struct md_error *error)
+enum md_code md_tokenizer_read(struct md_tokenizer *tokenizer, const char *json, size_t size,
+                               struct md_error *error)
 {
     json_t *parsed = NULL;
     MD_TRY(md_json_parse("tokenizer.json", json, size, &parsed, error));

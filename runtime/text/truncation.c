@@ -55,8 +55,8 @@ static void cut_longest(size_t limit, size_t *first, size_t *second)
     *second = swapped ? shorter : longer;
 }
 
-enum md_code md_truncation_split(const struct md_truncation *truncation, size_t limit, bool is_pair, size_t *first,
-                                 size_t *second, struct md_error *error)
+enum md_code md_truncation_split(const struct md_truncation *truncation, size_t limit, bool is_pair,
+                                 size_t *first, size_t *second, struct md_error *error)
 {
     size_t total = *first + *second;
     if (total <= limit)
@@ -77,8 +77,8 @@ enum md_code md_truncation_split(const struct md_truncation *truncation, size_t 
     const char *name = target == first ? "first" : "second";
     if (*target <= total - limit)
         return md_fail(error, MD_INVALID_ARGUMENT,
-                       "%zu tokens, limit is %zu, and only the %s text with %zu tokens may be cut", total, limit,
-                       name, *target);
+                       "%zu tokens, limit is %zu, and only the %s text with %zu tokens may be cut", total,
+                       limit, name, *target);
     *target -= total - limit;
     return MD_OK;
 }

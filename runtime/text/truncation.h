@@ -18,12 +18,13 @@ struct md_truncation {
 };
 
 /* json may be absent or null: no limit. */
-MD_NODISCARD enum md_code md_truncation_read(const struct md_json_value *json, struct md_truncation *out_truncation,
-                                             struct md_error *error);
+MD_NODISCARD enum md_code md_truncation_read(const struct md_json_value *json,
+                                             struct md_truncation *out_truncation, struct md_error *error);
 
-/* Tokens that stay of two texts of first and second tokens (second 0: one text), so that together they are at most
- * `limit`. INVALID_ARGUMENT: the strategy leaves too little to cut. */
-MD_NODISCARD enum md_code md_truncation_split(const struct md_truncation *truncation, size_t limit, bool is_pair,
-                                              size_t *first, size_t *second, struct md_error *error);
+/* Tokens that stay of two texts of first and second tokens (second 0: one text), so that together they are at
+ * most `limit`. INVALID_ARGUMENT: the strategy leaves too little to cut. */
+MD_NODISCARD enum md_code md_truncation_split(const struct md_truncation *truncation, size_t limit,
+                                              bool is_pair, size_t *first, size_t *second,
+                                              struct md_error *error);
 
 #endif

@@ -140,7 +140,8 @@ bool md_is_word(uint32_t code_point)
         return true;
     /* Join_Control, and the circled and squared letters, which are alphabetic symbols. */
     return code_point == 0x200C || code_point == 0x200D || (code_point >= 0x24B6 && code_point <= 0x24E9) ||
-           (code_point >= 0x1F130 && code_point <= 0x1F149) || (code_point >= 0x1F150 && code_point <= 0x1F169) ||
+           (code_point >= 0x1F130 && code_point <= 0x1F149) ||
+           (code_point >= 0x1F150 && code_point <= 0x1F169) ||
            (code_point >= 0x1F170 && code_point <= 0x1F189) ||
            (is_unassigned(code_point) && md_code_range_has(md_unicode_word_more, code_point));
 }
@@ -187,9 +188,12 @@ bool md_is_cjk_ideograph(uint32_t code_point)
     if (code_point < 0x3400)
         return false;
     return (code_point >= 0x4E00 && code_point <= 0x9FFF) || code_point <= 0x4DBF ||
-           (code_point >= 0xF900 && code_point <= 0xFAFF) || (code_point >= 0x20000 && code_point <= 0x2A6DF) ||
-           (code_point >= 0x2A700 && code_point <= 0x2B73F) || (code_point >= 0x2B740 && code_point <= 0x2B81F) ||
-           (code_point >= 0x2B920 && code_point <= 0x2CEAF) || (code_point >= 0x2F800 && code_point <= 0x2FA1F);
+           (code_point >= 0xF900 && code_point <= 0xFAFF) ||
+           (code_point >= 0x20000 && code_point <= 0x2A6DF) ||
+           (code_point >= 0x2A700 && code_point <= 0x2B73F) ||
+           (code_point >= 0x2B740 && code_point <= 0x2B81F) ||
+           (code_point >= 0x2B920 && code_point <= 0x2CEAF) ||
+           (code_point >= 0x2F800 && code_point <= 0x2FA1F);
 }
 
 /* Letters of Unicode 16 and 17, which utf8proc does not know yet. */

@@ -1,5 +1,6 @@
 /* unicode.h - code points: UTF-8 in and out, and the classes that normalizers and pre-tokenizers ask for.
- * The tables are utf8proc's; ASCII is answered from a table of our own. Text is valid UTF-8 here: it was checked. */
+ * The tables are utf8proc's; ASCII is answered from a table of our own. Text is valid UTF-8 here: it was
+ * checked. */
 #ifndef MD_UNICODE_H
 #define MD_UNICODE_H
 
@@ -54,7 +55,7 @@ size_t md_ascii_prefix(const char *bytes, size_t size);
 
 bool md_is_space(uint32_t code_point);          /* property White_Space */
 bool md_is_punctuation(uint32_t code_point);    /* ASCII punctuation and symbols, and category P */
-bool md_is_word(uint32_t code_point);           /* \w: letters, marks, digits, letter numbers, connectors, joiners */
+bool md_is_word(uint32_t code_point); /* \w: letters, marks, digits, letter numbers, connectors, joiners */
 bool md_is_letter(uint32_t code_point);         /* category L */
 bool md_is_numeric(uint32_t code_point);        /* category N */
 bool md_is_control(uint32_t code_point);        /* Cc, Cf, Co; tab, LF and CR are not */

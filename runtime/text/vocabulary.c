@@ -20,8 +20,8 @@ static uint32_t hash_of(const char *bytes, size_t size)
     return hash;
 }
 
-int32_t md_vocabulary_find_hashed(const struct md_vocabulary *vocabulary, uint32_t hash, struct md_span prefix,
-                                  const char *bytes, size_t size)
+int32_t md_vocabulary_find_hashed(const struct md_vocabulary *vocabulary, uint32_t hash,
+                                  struct md_span prefix, const char *bytes, size_t size)
 {
     if (vocabulary->count == 0)
         return MD_NO_ID;
@@ -41,7 +41,8 @@ int32_t md_vocabulary_find_hashed(const struct md_vocabulary *vocabulary, uint32
 
 int32_t md_vocabulary_find(const struct md_vocabulary *vocabulary, const char *bytes, size_t size)
 {
-    return md_vocabulary_find_hashed(vocabulary, hash_of(bytes, size), (struct md_span){ NULL, 0 }, bytes, size);
+    return md_vocabulary_find_hashed(vocabulary, hash_of(bytes, size), (struct md_span){ NULL, 0 }, bytes,
+                                     size);
 }
 
 struct md_span md_vocabulary_token(const struct md_vocabulary *vocabulary, int32_t id)
@@ -93,7 +94,8 @@ static enum md_code allocate(struct md_vocabulary *vocabulary, struct md_error *
     return MD_OK;
 }
 
-static enum md_code fill(const struct md_json_value *json, struct md_vocabulary *vocabulary, struct md_error *error)
+static enum md_code fill(const struct md_json_value *json, struct md_vocabulary *vocabulary,
+                         struct md_error *error)
 {
     size_t offset = 0;
     const char *key;

@@ -1,7 +1,7 @@
 /* vocabulary.h - tokens and their ids: a hash from bytes to id, and from id to bytes.
  *
- * The hash of a token can be built byte by byte, so a model that tries every prefix of a word hashes the word once.
- * Threads: immutable once it is filled. Memory: the allocator given at init. */
+ * The hash of a token can be built byte by byte, so a model that tries every prefix of a word hashes the word
+ * once. Threads: immutable once it is filled. Memory: the allocator given at init. */
 #ifndef MD_VOCABULARY_H
 #define MD_VOCABULARY_H
 
@@ -37,9 +37,10 @@ struct md_vocabulary {
     size_t longest;  /* bytes of the longest token */
 };
 
-/* Reads an object of token: id. INVALID_ARGUMENT: a wrong type, an id out of range, an id twice; with the path.
- * On failure the vocabulary is empty; release with md_vocabulary_cleanup in any case. */
-MD_NODISCARD enum md_code md_vocabulary_read(const struct md_allocator *allocator, const struct md_json_value *json,
+/* Reads an object of token: id. INVALID_ARGUMENT: a wrong type, an id out of range, an id twice; with the
+ * path. On failure the vocabulary is empty; release with md_vocabulary_cleanup in any case. */
+MD_NODISCARD enum md_code md_vocabulary_read(const struct md_allocator *allocator,
+                                             const struct md_json_value *json,
                                              struct md_vocabulary *out_vocabulary, struct md_error *error);
 void md_vocabulary_cleanup(struct md_vocabulary *vocabulary); /* a zeroed one is allowed */
 
@@ -59,7 +60,7 @@ static inline uint32_t md_vocabulary_hash_step(uint32_t hash, char byte)
     return (hash ^ (unsigned char)byte) * 16777619u;
 }
 
-int32_t md_vocabulary_find_hashed(const struct md_vocabulary *vocabulary, uint32_t hash, struct md_span prefix,
-                                  const char *bytes, size_t size);
+int32_t md_vocabulary_find_hashed(const struct md_vocabulary *vocabulary, uint32_t hash,
+                                  struct md_span prefix, const char *bytes, size_t size);
 
 #endif

@@ -39,7 +39,8 @@ void md_working_memory_destroy(struct md_working_memory *working)
     md_release(allocator, working);
 }
 
-bool md_array_reserve(const struct md_allocator *allocator, struct md_array *array, size_t extra, size_t item_size)
+bool md_array_reserve(const struct md_allocator *allocator, struct md_array *array, size_t extra,
+                      size_t item_size)
 {
     if (extra <= array->capacity - array->count)
         return true;
@@ -61,8 +62,8 @@ bool md_array_reserve(const struct md_allocator *allocator, struct md_array *arr
     return true;
 }
 
-enum md_code md_working_memory_add_piece(struct md_working_memory *working, size_t start, size_t end, int32_t token,
-                                         struct md_error *error)
+enum md_code md_working_memory_add_piece(struct md_working_memory *working, size_t start, size_t end,
+                                         int32_t token, struct md_error *error)
 {
     if (start >= end)
         return MD_OK;
@@ -73,8 +74,8 @@ enum md_code md_working_memory_add_piece(struct md_working_memory *working, size
     return MD_OK;
 }
 
-enum md_code md_working_memory_add_token(struct md_working_memory *working, int32_t id, size_t start, size_t end,
-                                         struct md_error *error)
+enum md_code md_working_memory_add_token(struct md_working_memory *working, int32_t id, size_t start,
+                                         size_t end, struct md_error *error)
 {
     if (!md_array_reserve(working->allocator, &working->tokens, 1, sizeof(struct md_token)))
         return md_fail_memory(error, "tokens of a text");

@@ -1,7 +1,8 @@
-/* working_memory.h - everything that one md_tokenizer_encode writes to; kept in the encoding and used again, so that
- * encoding allocates nothing once the memory has grown to the size of the texts.
+/* working_memory.h - everything that one md_tokenizer_encode writes to; kept in the encoding and used again,
+ * so that encoding allocates nothing once the memory has grown to the size of the texts.
  *
- *   original text --(added tokens)--> pieces --(normalizer)--> text + pieces --(added tokens, pre-tokenizers)--> pieces
+ *   original text --(added tokens)--> pieces --(normalizer)--> text + pieces --(added tokens,
+ * pre-tokenizers)--> pieces
  *   --(model)--> tokens
  *
  * Threads: one at a time. */
@@ -27,7 +28,8 @@ struct md_token {
     int32_t id;
     uint32_t start; /* bytes in the original text */
     uint32_t end;
-    uint32_t leading_spaces;  /* of the token's own text; counted only for a post-processor that trims offsets */
+    uint32_t
+        leading_spaces; /* of the token's own text; counted only for a post-processor that trims offsets */
     uint32_t trailing_spaces;
 };
 
@@ -60,7 +62,8 @@ struct md_working_memory *md_working_memory_create(const struct md_allocator *al
 void md_working_memory_destroy(struct md_working_memory *working); /* NULL is allowed */
 
 /* Room for `extra` more items of item_size bytes; false: no memory. */
-bool md_array_reserve(const struct md_allocator *allocator, struct md_array *array, size_t extra, size_t item_size);
+bool md_array_reserve(const struct md_allocator *allocator, struct md_array *array, size_t extra,
+                      size_t item_size);
 
 static inline struct md_piece *md_pieces(const struct md_array *array)
 {
@@ -73,13 +76,14 @@ static inline struct md_token *md_tokens(const struct md_array *array)
 }
 
 /* Adds a piece to next_pieces unless it is empty. RESOURCE_EXHAUSTED: memory. */
-MD_NODISCARD enum md_code md_working_memory_add_piece(struct md_working_memory *working, size_t start, size_t end,
-                                                      int32_t token, struct md_error *error);
+MD_NODISCARD enum md_code md_working_memory_add_piece(struct md_working_memory *working, size_t start,
+                                                      size_t end, int32_t token, struct md_error *error);
 /* A token over bytes [start, end) of working->text. */
-MD_NODISCARD enum md_code md_working_memory_add_token(struct md_working_memory *working, int32_t id, size_t start,
-                                                      size_t end, struct md_error *error);
+MD_NODISCARD enum md_code md_working_memory_add_token(struct md_working_memory *working, int32_t id,
+                                                      size_t start, size_t end, struct md_error *error);
 /* next_pieces become the pieces (and next_text the text). */
 void md_working_memory_take_pieces(struct md_working_memory *working);
-MD_NODISCARD enum md_code md_working_memory_take_text(struct md_working_memory *working, struct md_error *error);
+MD_NODISCARD enum md_code md_working_memory_take_text(struct md_working_memory *working,
+                                                      struct md_error *error);
 
 #endif

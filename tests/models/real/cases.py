@@ -9,15 +9,17 @@ import shutil
 import sys
 
 import numpy as np
+import onnx
 import onnxruntime
 from onnx import numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 
-def session(path):
+def session(path, optimised=False):
     options = onnxruntime.SessionOptions()
     # The model as it is written, not a rewriting of it, is the reference.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
@@ -52,6 +54,35 @@ def encoder_feeds(random, vocabulary):
         yield {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
 
 
+def perturbed(random, model, scale=5e-7):
+    """The model with its FP32 vectors (biases, normalisation weights) changed in their last bits."""
+    proto = onnx.load(str(model))
+    for tensor in proto.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == 1 and tensor.dims[0] > 1:
+            values = numpy_helper.to_array(tensor)
+            noisy = values * (1 + random.uniform(-scale, scale, values.shape))
+            tensor.CopyFrom(numpy_helper.from_array(noisy.astype(np.float32), tensor.name))
+    return onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def stable_feeds(random, model, vocabulary, wanted):
+    """Inputs on which the reference agrees with itself to rtol 1e-3: optimised or not, and with weights changed in
+    their last bits. In a dynamically quantised model such a difference can move an activation across a rounding step,
+    and six layers make up to 0.2 of it: on other inputs there is no right answer to compare with."""
+    plain, others, found = session(model), [session(model, optimised=True)], []
+    others += [perturbed(random, model) for _ in range(4)]
+    for _ in range(400):
+        length = int(random.integers(3, 24))
+        ids = random.integers(1000, vocabulary, (1, length))
+        feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        want = plain.run(None, feed)[0]
+        if all(np.allclose(want, other.run(None, feed)[0], rtol=1e-3, atol=1e-5) for other in others):
+            found.append(feed)
+        if len(found) == wanted:
+            return found
+    sys.exit(f"{model}: only {len(found)} of {wanted} inputs on which the reference agrees with itself")
+
+
 def main():
     sources, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     random = np.random.default_rng(7)
@@ -72,7 +103,7 @@ def main():
     for kind, per_channel in (("tensor", False), ("channel", True)):
         quantized = sources / f"minilm-int8-{kind}.onnx"
         quantize_dynamic(sources / "minilm-opset14.onnx", quantized, per_channel=per_channel, weight_type=QuantType.QInt8)
-        make_case(out, f"minilm-int8-per-{kind}", quantized, list(encoder_feeds(random, 30000)))
+        make_case(out, f"minilm-int8-per-{kind}", quantized, stable_feeds(random, quantized, 30000, 6))
 
     empty = np.zeros((2, 4, 0, 16), np.float32)
     steps = [{"input_ids": random.integers(0, 500, (2, n)), "past_key": empty, "past_value": empty} for n in (5, 1, 1, 3)]

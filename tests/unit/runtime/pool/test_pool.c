@@ -58,8 +58,9 @@ static void predict(struct md_loaded_version *version)
     struct md_span text = md_span_of("This is great.");
     assert_int_equal(md_loaded_version_take_run(version, &run, NULL), MD_OK);
     md_arena_init(&arena, md_process_allocator(), 0);
-    assert_int_equal(md_task_predict(md_loaded_version_task(version), run, &arena, &text, NULL, 1, NULL, &result, NULL),
-                     MD_OK);
+    assert_int_equal(
+        md_task_predict(md_loaded_version_task(version), run, &arena, &text, NULL, 1, NULL, &result, NULL),
+        MD_OK);
     assert_string_equal(result.answers[0].classes[0].label, "positive");
     md_arena_cleanup(&arena);
     md_loaded_version_return_run(version, run);

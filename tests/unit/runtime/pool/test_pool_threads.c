@@ -1,5 +1,5 @@
-/* test_pool_threads.c - requests while versions are loaded, replaced and unloaded: no request is lost, no memory is
- * left. Meant for the thread sanitizer. */
+/* test_pool_threads.c - requests while versions are loaded, replaced and unloaded: no request is lost, no
+ * memory is left. Meant for the thread sanitizer. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -31,8 +31,9 @@ static bool answer_once(struct md_loaded_version *version, struct md_arena *aren
     if (md_loaded_version_take_run(version, &run, NULL) != MD_OK)
         return false;
     md_arena_reset(arena);
-    bool ok = md_task_predict(md_loaded_version_task(version), run, arena, &text, NULL, 1, NULL, &result, NULL) ==
-                  MD_OK && result.answers[0].classes[0].index == 1;
+    bool ok = md_task_predict(md_loaded_version_task(version), run, arena, &text, NULL, 1, NULL, &result,
+                              NULL) == MD_OK &&
+              result.answers[0].classes[0].index == 1;
     md_loaded_version_return_run(version, run);
     return ok;
 }

@@ -21,8 +21,11 @@ enum { IDS, MASK, EXTRA, TABLE, ROWS, LOGITS, VALUE_COUNT };
 static void set_type(struct md_graph_value *value, const char *name, enum md_datatype datatype, int32_t rank,
                      const int64_t *dims)
 {
-    *value = (struct md_graph_value){ .name = name, .producer = -1,
-                                      .type = { .kind = MD_TYPE_TENSOR, .datatype = datatype, .has_shape = dims != NULL } };
+    *value = (struct md_graph_value){
+        .name = name,
+        .producer = -1,
+        .type = { .kind = MD_TYPE_TENSOR, .datatype = datatype, .has_shape = dims != NULL }
+    };
     if (dims != NULL)
         value->type.shape = md_shape_of(rank, dims);
 }
@@ -54,8 +57,10 @@ static void set_reduction(struct md_node *node, struct md_arena *arena)
 {
     static const int64_t axes[] = { 1 };
     struct md_attribute *items = md_arena_allocate_zeroed(arena, 2, sizeof *items);
-    items[0] = (struct md_attribute){ .name = "axes", .kind = MD_ATTRIBUTE_INTS, .count = 1, .value.ints = axes };
-    items[1] = (struct md_attribute){ .name = "keepdims", .kind = MD_ATTRIBUTE_INT, .count = 1, .value.i = 0 };
+    items[0] =
+        (struct md_attribute){ .name = "axes", .kind = MD_ATTRIBUTE_INTS, .count = 1, .value.ints = axes };
+    items[1] =
+        (struct md_attribute){ .name = "keepdims", .kind = MD_ATTRIBUTE_INT, .count = 1, .value.i = 0 };
     node->attributes = (struct md_attributes){ items, 2 };
 }
 
@@ -124,7 +129,8 @@ static void write_json(const char *folder, const char *name, const char *json)
     md_test_write_file(path, text, size);
 }
 
-void make_directory(char out_path[MD_TEST_PATH_SIZE], const char *tokenizer, const char *config, const char *model)
+void make_directory(char out_path[MD_TEST_PATH_SIZE], const char *tokenizer, const char *config,
+                    const char *model)
 {
     md_test_make_folder(out_path);
     write_json(out_path, "tokenizer.json", tokenizer);

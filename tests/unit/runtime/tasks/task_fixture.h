@@ -1,7 +1,7 @@
 /* task_fixture.h - a model directory and a session made by hand.
  *
- * The session sums a row of `classes` numbers for each token: logits[text][class] = sum over tokens of table[id][class],
- * table[id][class] = id * (class + 1) / 10. Token 0 pads and counts for nothing. */
+ * The session sums a row of `classes` numbers for each token: logits[text][class] = sum over tokens of
+ * table[id][class], table[id][class] = id * (class + 1) / 10. Token 0 pads and counts for nothing. */
 #ifndef MD_TASK_FIXTURE_H
 #define MD_TASK_FIXTURE_H
 
@@ -24,11 +24,13 @@ extern const struct session_options any_shape; /* any rows and tokens, two class
 
 struct md_session *make_session(const struct session_options *options);
 
-/* Words a, b, c, d are tokens 1 to 4, everything else is 5. Single quotes stand for double ones, here and below. */
+/* Words a, b, c, d are tokens 1 to 4, everything else is 5. Single quotes stand for double ones, here and
+ * below. */
 extern const char *const plain_tokenizer;
 
 /* A folder with the files that are not NULL; the caller removes it with md_test_remove_folder. */
-void make_directory(char out_path[MD_TEST_PATH_SIZE], const char *tokenizer, const char *config, const char *model);
+void make_directory(char out_path[MD_TEST_PATH_SIZE], const char *tokenizer, const char *config,
+                    const char *model);
 
 /* Creates a task from such files, which are removed again; fails the test if it is refused. */
 struct md_task *make_task(const struct md_session *session, const char *tokenizer, const char *config,

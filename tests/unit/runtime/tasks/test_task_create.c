@@ -61,10 +61,10 @@ static void test_model_json_comes_before_config_json(void **state)
 {
     (void)state;
     struct md_session *session = make_session(&any_shape);
-    struct md_task *task = make_task(session, plain_tokenizer,
-                                     "{'architectures':['Other']," TWO_LABELS ",'max_position_embeddings':64}",
-                                     "{'task':'text-classification','id2label':{'1':'B','0':'A'},'max_tokens':9,"
-                                     "'problem_type':'multi_label_classification'}");
+    struct md_task *task = make_task(
+        session, plain_tokenizer, "{'architectures':['Other']," TWO_LABELS ",'max_position_embeddings':64}",
+        "{'task':'text-classification','id2label':{'1':'B','0':'A'},'max_tokens':9,"
+        "'problem_type':'multi_label_classification'}");
     assert_string_equal(find_entry(task, "max_tokens"), "9");
     assert_string_equal(find_entry(task, "labels"), "2: A, B");
     assert_string_equal(find_entry(task, "activation"), "sigmoid");
@@ -104,11 +104,13 @@ static void test_files_that_do_not_fit_the_session_are_refused(void **state)
     extra.extra = "pixels";
     check_refused(&three, plain_tokenizer, "{" CLASSIFIER "," TWO_LABELS "}", NULL, MD_INVALID_ARGUMENT,
                   "config.json: id2label: 2 labels, output \"logits\" has 3 classes");
-    check_refused(&hidden, plain_tokenizer, "{" CLASSIFIER "}", NULL, MD_INVALID_ARGUMENT,
-                  "config.json: id2label: missing, and output \"logits\" does not say how many classes it has");
-    check_refused(&extra, plain_tokenizer, "{" CLASSIFIER "}", NULL, MD_INVALID_ARGUMENT,
-                  "input \"pixels\" is none that a text task can fill (input_ids, attention_mask, token_type_ids, "
-                  "position_ids)");
+    check_refused(
+        &hidden, plain_tokenizer, "{" CLASSIFIER "}", NULL, MD_INVALID_ARGUMENT,
+        "config.json: id2label: missing, and output \"logits\" does not say how many classes it has");
+    check_refused(
+        &extra, plain_tokenizer, "{" CLASSIFIER "}", NULL, MD_INVALID_ARGUMENT,
+        "input \"pixels\" is none that a text task can fill (input_ids, attention_mask, token_type_ids, "
+        "position_ids)");
 }
 
 static void test_malformed_files_are_refused_with_their_path(void **state)
@@ -116,15 +118,16 @@ static void test_malformed_files_are_refused_with_their_path(void **state)
     (void)state;
     check_refused(&any_shape, plain_tokenizer, "{", NULL, MD_INVALID_ARGUMENT,
                   "config.json: line 1 column 1: string or '}' expected near end of file");
-    check_refused(&any_shape, plain_tokenizer, "[]", NULL, MD_INVALID_ARGUMENT, "config.json: expected an object");
+    check_refused(&any_shape, plain_tokenizer, "[]", NULL, MD_INVALID_ARGUMENT,
+                  "config.json: expected an object");
     check_refused(&any_shape, plain_tokenizer, "{'architectures':[3]}", NULL, MD_INVALID_ARGUMENT,
                   "config.json: architectures[0]: expected a string, found an integer");
     check_refused(&any_shape, plain_tokenizer, "{" CLASSIFIER ",'id2label':{'0':'a','x':'b'}}", NULL,
                   MD_INVALID_ARGUMENT, "config.json: id2label.x: the key is no index from 0 to 1");
     check_refused(&any_shape, plain_tokenizer, "{" CLASSIFIER ",'id2label':{'0':'a','00':'b'}}", NULL,
                   MD_INVALID_ARGUMENT, "config.json: id2label.00: index 0 twice");
-    check_refused(&any_shape, plain_tokenizer, "{" CLASSIFIER ",'problem_type':'guess'}", NULL, MD_INVALID_ARGUMENT,
-                  "config.json: problem_type: \"guess\" is not known");
+    check_refused(&any_shape, plain_tokenizer, "{" CLASSIFIER ",'problem_type':'guess'}", NULL,
+                  MD_INVALID_ARGUMENT, "config.json: problem_type: \"guess\" is not known");
     check_refused(&any_shape, plain_tokenizer, "{" CLASSIFIER "}", "{'labels':[]}", MD_INVALID_ARGUMENT,
                   "model.json: labels: not known; known are task, max_tokens, problem_type, id2label");
     check_refused(&any_shape, plain_tokenizer, NULL, "{'task':'poetry'}", MD_UNIMPLEMENTED,

@@ -64,7 +64,8 @@ static double element(const json_t *rows, size_t row, size_t column)
     return json_number_value(json_array_get(json_array_get(rows, row), column));
 }
 
-static void set_input(const struct reference *reference, const char *name, const json_t *rows, struct md_arena *arena)
+static void set_input(const struct reference *reference, const char *name, const json_t *rows,
+                      struct md_arena *arena)
 {
     int index = md_session_find_input(reference->session, md_span_of(name));
     if (index < 0)
@@ -74,7 +75,9 @@ static void set_input(const struct reference *reference, const char *name, const
     struct md_shape shape = { .rank = 2, .dims = { (int64_t)count, (int64_t)tokens } };
     struct md_tensor tensor;
     struct md_error error = { "" };
-    check_ok(md_tensor_describe(MD_INT64, &shape, md_arena_allocate(arena, count * tokens * 8), &tensor, &error), &error);
+    check_ok(
+        md_tensor_describe(MD_INT64, &shape, md_arena_allocate(arena, count * tokens * 8), &tensor, &error),
+        &error);
     for (size_t i = 0; i < tensor.count; i++)
         md_elements(int64_t, &tensor)[i] = (int64_t)element(rows, i / tokens, i % tokens);
     check_ok(md_run_set_input_tensor(reference->run, (size_t)index, &tensor, &error), &error);
@@ -110,8 +113,9 @@ static void check_scores(const struct reference *reference, const json_t *item)
         spans[i] = (struct md_span){ json_string_value(json_array_get(texts, i)),
                                      json_string_length(json_array_get(texts, i)) };
     md_arena_init(&arena, md_process_allocator(), 0);
-    check_ok(md_task_predict(reference->task, reference->run, &arena, spans, NULL, count, NULL, &result, &error),
-             &error);
+    check_ok(
+        md_task_predict(reference->task, reference->run, &arena, spans, NULL, count, NULL, &result, &error),
+        &error);
     for (size_t i = 0; i < count; i++) {
         const struct md_text_answer *answer = &result.answers[i];
         assert_string_equal(answer->classes[0].label,

@@ -51,7 +51,8 @@ static enum md_code predict(struct fixture *fixture, const char *const *texts, s
                            &fixture->result, &fixture->error);
 }
 
-static void check_score(const struct md_class_score *score, const char *label, uint32_t index, double expected)
+static void check_score(const struct md_class_score *score, const char *label, uint32_t index,
+                        double expected)
 {
     assert_string_equal(score->label, label);
     assert_int_equal(score->index, index);
@@ -109,7 +110,8 @@ static void test_top_k_cuts_the_list(void **state)
     close_fixture(&fixture);
 }
 
-/* 100 texts of all lengths: several batches, sorted inside, answered in order. Token 1 counts 0.1 per class. */
+/* 100 texts of all lengths: several batches, sorted inside, answered in order. Token 1 counts 0.1 per class.
+ */
 static void check_many(const struct session_options *options)
 {
     enum { COUNT = 100 };

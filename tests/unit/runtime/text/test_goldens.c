@@ -61,7 +61,8 @@ static void check_model(const char *model)
     json_array_foreach(json_object_get(goldens, "cases"), index, item) {
         const json_t *texts = json_object_get(item, "texts");
         for (size_t i = 0; i < json_array_size(texts); i++)
-            check_text(tokenizer, json_array_get(texts, i), json_array_get(json_object_get(item, "input_ids"), i),
+            check_text(tokenizer, json_array_get(texts, i),
+                       json_array_get(json_object_get(item, "input_ids"), i),
                        json_array_get(json_object_get(item, "attention_mask"), i));
     }
     assert_true(json_array_size(json_object_get(goldens, "cases")) > 10);

@@ -36,9 +36,11 @@ static void test_word_level_gives_ids_and_byte_offsets(void **state)
 static void test_word_piece_takes_the_longest_parts(void **state)
 {
     (void)state;
-    struct md_tokenizer *tokenizer = create_with(
-        "{'type':'WordPiece','unk_token':'[UNK]','continuing_subword_prefix':'##','max_input_chars_per_word':6,"
-        "'vocab':{'[UNK]':0,'un':1,'u':2,'##aff':3,'##a':4,'##able':5,'##f':6}}", WHITESPACE);
+    struct md_tokenizer *tokenizer =
+        create_with("{'type':'WordPiece','unk_token':'[UNK]','continuing_subword_prefix':'##','max_input_"
+                    "chars_per_word':6,"
+                    "'vocab':{'[UNK]':0,'un':1,'u':2,'##aff':3,'##a':4,'##able':5,'##f':6}}",
+                    WHITESPACE);
     assert_string_equal(encoded(tokenizer, "unaff una"), "1:0-2 3:2-5 1:6-8 4:8-9");
     assert_string_equal(encoded(tokenizer, "unx"), "0:0-3");        /* a rest that no token starts */
     assert_string_equal(encoded(tokenizer, "unaffff"), "0:0-7");    /* seven characters, limit is six */
@@ -48,7 +50,8 @@ static void test_word_piece_takes_the_longest_parts(void **state)
 static void test_a_missing_unknown_token_is_told(void **state)
 {
     (void)state;
-    struct md_tokenizer *tokenizer = create_with("{'type':'WordLevel','unk_token':'?','vocab':{'a':1}}", WHITESPACE);
+    struct md_tokenizer *tokenizer =
+        create_with("{'type':'WordLevel','unk_token':'?','vocab':{'a':1}}", WHITESPACE);
     assert_string_equal(encoded(tokenizer, "a"), "1:0-1");
     assert_string_equal(encoded(tokenizer, "a bc"),
                         "ERROR \"bc\" is not in the vocabulary, and neither is the unknown token \"?\"");
@@ -63,7 +66,8 @@ static void test_templates_put_special_tokens_around_one_and_two_texts(void **st
     assert_string_equal(encoded_pair(tokenizer, "a", "b", 0), "(8) 1:0-1 (9) 2:0-1 (9)");
     struct md_encoding encoding;
     md_encoding_init(&encoding, md_process_allocator());
-    assert_int_equal(md_tokenizer_encode(tokenizer, md_span_of("a"), md_span_of("b"), 0, &encoding, NULL), MD_OK);
+    assert_int_equal(md_tokenizer_encode(tokenizer, md_span_of("a"), md_span_of("b"), 0, &encoding, NULL),
+                     MD_OK);
     const int32_t types[] = { 0, 0, 0, 1, 1 };
     assert_memory_equal(encoding.type_ids, types, sizeof types);
     md_encoding_cleanup(&encoding);
@@ -139,11 +143,13 @@ static void test_added_tokens_are_cut_out_of_the_text(void **state)
 {
     (void)state;
     struct md_tokenizer *tokenizer = create_with(
-        WORD_LEVEL("'a':1,'b':2"),
-        "'normalizer':{'type':'Lowercase'}," WHITESPACE ",'added_tokens':["
-        "{'id':5,'content':'<M>','lstrip':true,'rstrip':false,'single_word':false,'normalized':false,'special':true},"
-        "{'id':6,'content':'<M>>','lstrip':false,'rstrip':true,'single_word':false,'normalized':false,'special':true},"
-        "{'id':7,'content':'FOO','lstrip':false,'rstrip':false,'single_word':true,'normalized':true,'special':false}]");
+        WORD_LEVEL("'a':1,'b':2"), "'normalizer':{'type':'Lowercase'}," WHITESPACE ",'added_tokens':["
+                                   "{'id':5,'content':'<M>','lstrip':true,'rstrip':false,'single_word':false,"
+                                   "'normalized':false,'special':true},"
+                                   "{'id':6,'content':'<M>>','lstrip':false,'rstrip':true,'single_word':"
+                                   "false,'normalized':false,'special':true},"
+                                   "{'id':7,'content':'FOO','lstrip':false,'rstrip':false,'single_word':true,"
+                                   "'normalized':true,'special':false}]");
     assert_string_equal(encoded(tokenizer, "a <M>b"), "1:0-1 5:1-5 2:5-6");
     assert_string_equal(encoded(tokenizer, "a<M>>  b"), "1:0-1 6:1-7 2:7-8"); /* the longest one */
     assert_string_equal(encoded(tokenizer, "a<m>"), "1:0-1 0:1-2 0:2-3 0:3-4"); /* not normalized */
@@ -156,7 +162,8 @@ static void test_added_tokens_are_cut_out_of_the_text(void **state)
 static void test_encoding_again_allocates_nothing(void **state)
 {
     (void)state;
-    static const char *const texts[] = { "Caf\xC3\xA9 a b", "b \xE4\xBD\xA0\xE5\xA5\xBD a", "", "a a a a a a a" };
+    static const char *const texts[] = { "Caf\xC3\xA9 a b", "b \xE4\xBD\xA0\xE5\xA5\xBD a", "",
+                                         "a a a a a a a" };
     struct md_faulty_allocator faulty;
     md_faulty_init(&faulty, MD_FAULTY_NEVER);
     struct md_tokenizer *tokenizer =
@@ -167,7 +174,8 @@ static void test_encoding_again_allocates_nothing(void **state)
     md_encoding_init(&encoding, &faulty.allocator);
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-            assert_int_equal(md_tokenizer_encode(tokenizer, md_span_of(texts[i]), none, 0, &encoding, NULL), MD_OK);
+            assert_int_equal(md_tokenizer_encode(tokenizer, md_span_of(texts[i]), none, 0, &encoding, NULL),
+                             MD_OK);
         atomic_store(&faulty.countdown, 0); /* from now on there is no memory */
     }
     md_encoding_cleanup(&encoding);
@@ -180,8 +188,10 @@ static void test_encode_survives_every_allocation_failure(void **state)
     (void)state;
     struct md_tokenizer *tokenizer = create_with(
         WORD_LEVEL("'a':1,'b':2"),
-        "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFKC'},{'type':'Replace','pattern':{'Regex':'x+'},"
-        "'content':'y'}]},'pre_tokenizer':{'type':'Sequence','pretokenizers':[{'type':'Metaspace','replacement':'_'},"
+        "'normalizer':{'type':'Sequence','normalizers':[{'type':'NFKC'},{'type':'Replace','pattern':{'Regex':"
+        "'x+'},"
+        "'content':'y'}]},'pre_tokenizer':{'type':'Sequence','pretokenizers':[{'type':'Metaspace','"
+        "replacement':'_'},"
         "{'type':'Split','pattern':{'Regex':'[0-9]'},'behavior':'Isolated','invert':false}]}," BERT_TEMPLATE);
     for (long nth = 0;; nth++) {
         struct md_faulty_allocator faulty;
@@ -218,11 +228,13 @@ static void test_a_giant_text_takes_bounded_time(void **state)
     md_encoding_init(&encoding, md_process_allocator());
     int64_t started_us = md_clock_us();
     memset(text, 'a', SIZE);
-    assert_int_equal(md_tokenizer_encode(tokenizer, (struct md_span){ text, SIZE }, none, 8, &encoding, NULL), MD_OK);
+    assert_int_equal(md_tokenizer_encode(tokenizer, (struct md_span){ text, SIZE }, none, 8, &encoding, NULL),
+                     MD_OK);
     assert_int_equal(encoding.count, 8);
     for (size_t i = 0; i + 1 < SIZE; i += 2)
         memcpy(text + i, i % 4 == 0 ? "\xCC\x81" : "\xCC\xA3", 2); /* classes 230 and 220 in turn */
-    assert_int_equal(md_tokenizer_encode(tokenizer, (struct md_span){ text, SIZE }, none, 8, &encoding, NULL), MD_OK);
+    assert_int_equal(md_tokenizer_encode(tokenizer, (struct md_span){ text, SIZE }, none, 8, &encoding, NULL),
+                     MD_OK);
     assert_true(md_clock_us() - started_us < 60 * 1000 * 1000); /* seconds even under sanitizers, not hours */
     md_encoding_cleanup(&encoding);
     md_tokenizer_destroy(tokenizer);

@@ -1,5 +1,5 @@
-/* test_tokenizer_json.c - tokenizer.json files that are wrong, hostile, or beyond this build: each is refused with the
- * path of what is wrong. */
+/* test_tokenizer_json.c - tokenizer.json files that are wrong, hostile, or beyond this build: each is refused
+ * with the path of what is wrong. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -43,22 +43,28 @@ static const struct refusal refusals[] = {
       "tokenizer.json: model.type: model \"Unigram\" is not implemented" },
     { "{'normalizer':{'type':'Precompiled'}," MODEL "}", MD_UNIMPLEMENTED,
       "tokenizer.json: normalizer.type: normalizer \"Precompiled\" is not implemented" },
-    { "{'normalizer':{'type':'Sequence','normalizers':[{'type':'NFC'},{'type':'Strip','strip_left':3}]}," MODEL "}",
+    { "{'normalizer':{'type':'Sequence','normalizers':[{'type':'NFC'},{'type':'Strip','strip_left':3}]}"
+      "," MODEL "}",
       MD_INVALID_ARGUMENT,
       "tokenizer.json: normalizer.normalizers[1].strip_left: expected a boolean, found an integer" },
-    { "{'normalizer':{'type':'Replace','pattern':{'Regex':'(('},'content':''}," MODEL "}", MD_INVALID_ARGUMENT,
+    { "{'normalizer':{'type':'Replace','pattern':{'Regex':'(('},'content':''}," MODEL "}",
+      MD_INVALID_ARGUMENT,
       "tokenizer.json: normalizer.pattern: regular expression: missing closing parenthesis at byte 2" },
     { "{'pre_tokenizer':{'type':'UnicodeScripts'}," MODEL "}", MD_UNIMPLEMENTED,
       "tokenizer.json: pre_tokenizer.type: pre-tokenizer \"UnicodeScripts\" is not implemented" },
-    { "{'pre_tokenizer':{'type':'Split','pattern':{'String':'a'},'behavior':'Cut'}," MODEL "}", MD_INVALID_ARGUMENT,
-      "tokenizer.json: pre_tokenizer.behavior: behavior \"Cut\" is not known" },
+    { "{'pre_tokenizer':{'type':'Split','pattern':{'String':'a'},'behavior':'Cut'}," MODEL "}",
+      MD_INVALID_ARGUMENT, "tokenizer.json: pre_tokenizer.behavior: behavior \"Cut\" is not known" },
     { "{'pre_tokenizer':{'type':'Metaspace','replacement':'ab'}," MODEL "}", MD_INVALID_ARGUMENT,
       "tokenizer.json: pre_tokenizer.replacement: expected one character, found \"ab\"" },
-    { "{'post_processor':{'type':'TemplateProcessing','single':[{'SpecialToken':{'id':'C','type_id':0}}],'pair':[],"
-      "'special_tokens':{}}," MODEL "}", MD_INVALID_ARGUMENT,
+    { "{'post_processor':{'type':'TemplateProcessing','single':[{'SpecialToken':{'id':'C','type_id':0}}],'"
+      "pair':[],"
+      "'special_tokens':{}}," MODEL "}",
+      MD_INVALID_ARGUMENT,
       "tokenizer.json: post_processor.single[0].SpecialToken.id: \"C\" is not in special_tokens" },
-    { "{'post_processor':{'type':'TemplateProcessing','single':[{'Sequence':{'id':'B','type_id':0}}],'pair':[],"
-      "'special_tokens':{}}," MODEL "}", MD_INVALID_ARGUMENT,
+    { "{'post_processor':{'type':'TemplateProcessing','single':[{'Sequence':{'id':'B','type_id':0}}],'pair':["
+      "],"
+      "'special_tokens':{}}," MODEL "}",
+      MD_INVALID_ARGUMENT,
       "tokenizer.json: post_processor.single: has Sequence \"B\", but there is no second text" },
     { "{'added_tokens':[{'id':3}]," MODEL "}", MD_INVALID_ARGUMENT,
       "tokenizer.json: added_tokens[0].content: expected a string, found nothing" },
@@ -91,11 +97,13 @@ static void test_what_is_wrong_is_named_with_its_path(void **state)
         struct md_tokenizer *tokenizer = NULL;
         struct md_error error = { "" };
         enum md_code code = create_from(&faulty.allocator, refusals[i].json, &tokenizer, &error);
-        if (code != refusals[i].code || strncmp(error.message, refusals[i].message, strlen(refusals[i].message)) != 0)
+        if (code != refusals[i].code ||
+            strncmp(error.message, refusals[i].message, strlen(refusals[i].message)) != 0)
             fail_msg("%s\n gives %s: %s", refusals[i].json, md_code_name(code), error.message);
         assert_null(tokenizer);
         assert_int_equal(faulty.live, 0);
-        assert_int_equal(create_from(&faulty.allocator, refusals[i].json, &tokenizer, NULL), refusals[i].code);
+        assert_int_equal(create_from(&faulty.allocator, refusals[i].json, &tokenizer, NULL),
+                         refusals[i].code);
     }
 }
 
@@ -115,7 +123,8 @@ static enum md_code create_nested(const char *open, const char *inside, const ch
         end = stpcpy(end, close);
     end = stpcpy(end, "}");
     struct md_tokenizer *tokenizer = NULL;
-    enum md_code code = md_tokenizer_create(md_process_allocator(), json, (size_t)(end - json), &tokenizer, error);
+    enum md_code code =
+        md_tokenizer_create(md_process_allocator(), json, (size_t)(end - json), &tokenizer, error);
     md_tokenizer_destroy(tokenizer);
     free(json);
     return code;
@@ -151,10 +160,11 @@ static void test_too_many_steps_are_refused(void **state)
 static void test_damaged_files_do_no_harm(void **state)
 {
     (void)state;
-    char good[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]},"
-                  "\"added_tokens\":[{\"id\":3,\"content\":\"<s>\",\"special\":true}],"
-                  "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true},"
-                  "\"post_processor\":{\"type\":\"RobertaProcessing\",\"cls\":[\"<s>\",3],\"sep\":[\"<s>\",3]}}";
+    char good[] =
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]},"
+        "\"added_tokens\":[{\"id\":3,\"content\":\"<s>\",\"special\":true}],"
+        "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true},"
+        "\"post_processor\":{\"type\":\"RobertaProcessing\",\"cls\":[\"<s>\",3],\"sep\":[\"<s>\",3]}}";
     size_t size = sizeof good - 1;
     for (size_t i = 0; i <= size; i++) {
         struct md_tokenizer *tokenizer = NULL;

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum md_code create_from(const struct md_allocator *allocator, const char *json, struct md_tokenizer **out_tokenizer,
-                         struct md_error *error)
+enum md_code create_from(const struct md_allocator *allocator, const char *json,
+                         struct md_tokenizer **out_tokenizer, struct md_error *error)
 {
     char text[8192];
     size_t size = strlen(json);
@@ -38,7 +38,8 @@ struct md_tokenizer *create_with(const char *model, const char *rest)
     return create(json);
 }
 
-const char *encoded_pair(const struct md_tokenizer *tokenizer, const char *text, const char *pair, size_t max_tokens)
+const char *encoded_pair(const struct md_tokenizer *tokenizer, const char *text, const char *pair,
+                         size_t max_tokens)
 {
     static char result[4096];
     struct md_encoding encoding;
@@ -48,15 +49,17 @@ const char *encoded_pair(const struct md_tokenizer *tokenizer, const char *text,
         second = md_span_of(pair);
     md_encoding_init(&encoding, md_process_allocator());
     result[0] = '\0';
-    enum md_code code = md_tokenizer_encode(tokenizer, md_span_of(text), second, max_tokens, &encoding, &error);
+    enum md_code code =
+        md_tokenizer_encode(tokenizer, md_span_of(text), second, max_tokens, &encoding, &error);
     size_t used = 0;
     if (code != MD_OK)
         (void)snprintf(result, sizeof result, "ERROR %s", error.message);
     for (size_t i = 0; i < encoding.count && code == MD_OK && used < sizeof result; i++) {
-        int size = encoding.special[i]
-                       ? snprintf(result + used, sizeof result - used, "%s(%d)", i == 0 ? "" : " ", encoding.ids[i])
-                       : snprintf(result + used, sizeof result - used, "%s%d:%u-%u", i == 0 ? "" : " ",
-                                  encoding.ids[i], encoding.starts[i], encoding.ends[i]);
+        int size =
+            encoding.special[i]
+                ? snprintf(result + used, sizeof result - used, "%s(%d)", i == 0 ? "" : " ", encoding.ids[i])
+                : snprintf(result + used, sizeof result - used, "%s%d:%u-%u", i == 0 ? "" : " ",
+                           encoding.ids[i], encoding.starts[i], encoding.ends[i]);
         used += (size_t)size;
     }
     md_encoding_cleanup(&encoding);
