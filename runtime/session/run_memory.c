@@ -61,7 +61,7 @@ static struct md_plan *find_plan(struct md_run_memory_pool *pool, const void *ke
 {
     for (struct md_plan **link = &pool->plans; *link != NULL; link = &(*link)->next) {
         struct md_plan *plan = *link;
-        if (plan->key_size != key_size || memcmp(plan->key, key, key_size) != 0)
+        if (plan->key_size != key_size || (key_size > 0 && memcmp(plan->key, key, key_size) != 0))
             continue;
         *link = plan->next;
         plan->next = pool->plans;
@@ -247,7 +247,8 @@ static struct md_plan *plan_allocate(struct md_run_memory_pool *pool, const void
     if (plan == NULL)
         return NULL;
     *plan = (struct md_plan){ .key_size = key_size, .event_count = pool->event_at };
-    memcpy(plan->key, key, key_size);
+    if (key_size > 0)
+        memcpy(plan->key, key, key_size);
     plan->events = md_allocate(pool->allocator, pool->event_at * sizeof *plan->events);
     plan->offsets = md_allocate_zeroed(pool->allocator, pool->taken, sizeof *plan->offsets);
     if (plan->events == NULL || plan->offsets == NULL) {
