@@ -31,8 +31,8 @@ struct md_json_value md_json_member(const struct md_json_value *object, const ch
 
 struct md_json_value md_json_element(const struct md_json_value *array, size_t index)
 {
-    return (
-        struct md_json_value){ .json = json_array_get(array->json, index), .parent = array, .index = index };
+    const json_t *json = json_array_get(array->json, index);
+    return (struct md_json_value){ .json = json, .parent = array, .index = index };
 }
 
 bool md_json_is_null(const struct md_json_value *value)

@@ -49,8 +49,4 @@ void md_normalizer_cleanup(struct md_normalizer *normalizer);
 MD_NODISCARD enum md_code md_normalizer_apply(const struct md_normalizer *normalizer,
                                               struct md_working_memory *working, struct md_error *error);
 
-/* Of normalizer_forms.c: the four Unicode normalization forms. */
-MD_NODISCARD enum md_code md_normalize_form(const struct md_normalizer_step *step, struct md_text_edit *edit,
-                                            struct md_working_memory *working, struct md_error *error);
-
 #endif

@@ -7,7 +7,7 @@
  * what waits behind a starter that may still compose. Each character carries how the edit has to apply it: 0
  * in place of one of the text, 1 added, -n in place of 1 + n. Sorting is by counting, so that a million marks
  * in a row stay cheap. */
-#include "normalizer.h"
+#include "normalizer_steps.h"
 
 #include "unicode.h"
 #include "working_memory.h"
