@@ -171,7 +171,7 @@ static const void *advance(const void *elements, size_t count, size_t size)
 enum { CACHE_LINE = 64 };
 
 /* The first tile of a panel finds it in memory or a far cache. The tiles after it fetch the next panel meanwhile, one
- * line for each k, so that its first tile runs at full speed: measured, a tenth of the time for 32 rows. */
+ * line for each k, so that its first tile runs at full speed: measured, 4 % of the time of a model for 32 rows. */
 static void look_ahead(const struct md_gemm *gemm, size_t next_column, size_t tile_index, struct md_gemm_tile *tile)
 {
     const size_t skipped = tile_index == 0 ? 0 : (tile_index - 1) * gemm->depth * CACHE_LINE;

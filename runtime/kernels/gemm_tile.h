@@ -83,6 +83,9 @@ static inline __attribute__((always_inline)) void MD_TILE(multiply)(const struct
     const MD_TILE_TYPE *b = tile->b;
     const char *ahead = tile->ahead;
     const ptrdiff_t row_stride = tile->a_row_stride;
+    for (size_t r = 0; r < rows; r++) /* C is there when the sums are */
+        for (size_t v = 0; v < vectors; v++)
+            __builtin_prefetch((const MD_TILE_TYPE *)tile->c + r * tile->c_stride + v * MD_TILE_LANES, 1);
     for (size_t k = 0; k < tile->depth; k++, a += tile->a_column_stride, b += tile->b_stride) {
         __builtin_prefetch(ahead, 0, 2);
         ahead += tile->ahead_step;

@@ -1,6 +1,6 @@
-/* attention.c - Attention of the default domain (opsets 23 and 24): multi-head, group-query and multi-query attention
- * with optional mask, causal order, softcap and key-value cache. Half precision is computed in FP32, which is more
- * than any softmax_precision asks for. */
+/* attention.c - Attention of the default domain (opsets 23 and 24): multi-head, group-query and multi-query
+ * attention with optional mask, causal order, softcap and key-value cache. Half precision is computed in
+ * FP32, which is more than any softmax_precision asks for. */
 #include "attention_core.h"
 #include "gemm_operand.h"
 #include "operator_table.h"
@@ -24,7 +24,8 @@ struct call {
     struct md_heads new_key, new_value;
 };
 
-/* Q, K or V: [batch, heads, rows, size], or [batch, rows, heads * size] with the number of heads as an attribute. */
+/* Q, K or V: [batch, heads, rows, size], or [batch, rows, heads * size] with the number of heads as an
+ * attribute. */
 struct input_heads {
     size_t batch, heads, rows, size;
     struct md_heads view;
@@ -36,22 +37,26 @@ static enum md_code open_heads(struct md_invocation *invocation, size_t input, i
     const struct md_tensor *tensor = md_input(invocation, input);
     const int64_t *dims = tensor->shape.dims;
     if (tensor->shape.rank == 4) {
-        *out_heads = (struct input_heads){ (size_t)dims[0], (size_t)dims[1], (size_t)dims[2], (size_t)dims[3],
-                                           { NULL, 0, 0, 0 } };
+        *out_heads = (struct input_heads){
+            (size_t)dims[0], (size_t)dims[1], (size_t)dims[2], (size_t)dims[3], { NULL, 0, 0, 0 }
+        };
         out_heads->view = md_heads_dense(tensor->bytes, out_heads->heads, out_heads->rows, out_heads->size);
         return MD_OK;
     }
     if (heads <= 0 || dims[2] % heads != 0)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has hidden size %lld for %lld heads", input,
-                       (long long)dims[2], (long long)heads);
-    *out_heads = (struct input_heads){ (size_t)dims[0], (size_t)heads, (size_t)dims[1], (size_t)(dims[2] / heads),
-                                       { NULL, 0, 0, 0 } };
-    out_heads->view = md_heads_side_by_side(tensor->bytes, out_heads->heads, out_heads->rows, out_heads->size);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "input %zu has hidden size %lld for %lld heads", input, (long long)dims[2],
+                       (long long)heads);
+    *out_heads = (struct input_heads){
+        (size_t)dims[0], (size_t)heads, (size_t)dims[1], (size_t)(dims[2] / heads), { NULL, 0, 0, 0 }
+    };
+    out_heads->view =
+        md_heads_side_by_side(tensor->bytes, out_heads->heads, out_heads->rows, out_heads->size);
     return MD_OK;
 }
 
-static enum md_code expect_past(struct md_invocation *invocation, size_t input, const struct input_heads *heads,
-                                size_t *out_length)
+static enum md_code expect_past(struct md_invocation *invocation, size_t input,
+                                const struct input_heads *heads, size_t *out_length)
 {
     const struct md_tensor *past = md_input(invocation, input);
     char text[MD_SHAPE_TEXT_SIZE];
@@ -61,8 +66,9 @@ static enum md_code expect_past(struct md_invocation *invocation, size_t input, 
     *out_length = (size_t)dims[2];
     if ((size_t)dims[0] == heads->batch && (size_t)dims[1] == heads->heads && (size_t)dims[3] == heads->size)
         return MD_OK;
-    return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has shape %s, expected [%zu,%zu,*,%zu]", input,
-                   md_shape_text(&past->shape, text, sizeof text), heads->batch, heads->heads, heads->size);
+    return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has shape %s, expected [%zu,%zu,*,%zu]",
+                   input, md_shape_text(&past->shape, text, sizeof text), heads->batch, heads->heads,
+                   heads->size);
 }
 
 static enum md_code open_past(struct md_invocation *invocation, const struct input_heads *key,
@@ -73,14 +79,15 @@ static enum md_code open_past(struct md_invocation *invocation, const struct inp
     size_t value_length = 0;
     *out_length = 0;
     if ((past_key == NULL) != (past_value == NULL))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "past_key and past_value must be given together");
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "past_key and past_value must be given together");
     if (past_key == NULL)
         return MD_OK;
     MD_TRY(expect_past(invocation, INPUT_PAST_KEY, key, out_length));
     MD_TRY(expect_past(invocation, INPUT_PAST_VALUE, value, &value_length));
     if (value_length != *out_length)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "past_key has length %zu, past_value has %zu", *out_length,
-                       value_length);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "past_key has length %zu, past_value has %zu",
+                       *out_length, value_length);
     return MD_OK;
 }
 
@@ -88,15 +95,16 @@ static enum md_code check_heads(struct md_invocation *invocation, const struct i
                                 const struct input_heads *key, const struct input_heads *value)
 {
     if (query->batch != key->batch || query->batch != value->batch)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Q, K and V have batches %zu, %zu and %zu", query->batch,
-                       key->batch, value->batch);
-    if (query->size == 0 || query->size != key->size || key->rows != value->rows || key->heads != value->heads)
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "Q, K and V have batches %zu, %zu and %zu",
+                       query->batch, key->batch, value->batch);
+    if (query->size == 0 || query->size != key->size || key->rows != value->rows ||
+        key->heads != value->heads)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT,
-                       "Q has head size %zu; K has %zu, length %zu, %zu heads; V has length %zu, %zu heads", query->size,
-                       key->size, key->rows, key->heads, value->rows, value->heads);
+                       "Q has head size %zu; K has %zu, length %zu, %zu heads; V has length %zu, %zu heads",
+                       query->size, key->size, key->rows, key->heads, value->rows, value->heads);
     if (key->heads == 0 ? query->heads != 0 : query->heads % key->heads != 0)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%zu query heads share %zu key heads", query->heads,
-                       key->heads);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%zu query heads share %zu key heads",
+                       query->heads, key->heads);
     return MD_OK;
 }
 
@@ -153,21 +161,25 @@ struct mask {
     int64_t past_length;
 };
 
-static enum md_code open_mask(struct md_invocation *invocation, const struct call *call, struct mask *out_mask)
+static enum md_code open_mask(struct md_invocation *invocation, const struct call *call,
+                              struct mask *out_mask)
 {
     const struct attention_parameters *parameters = invocation->parameters;
-    const struct md_tensor *tensor = md_input(invocation, INPUT_MASK), *lengths = md_input(invocation, INPUT_LENGTHS);
+    const struct md_tensor *tensor = md_input(invocation, INPUT_MASK),
+                           *lengths = md_input(invocation, INPUT_LENGTHS);
     const struct md_attention *core = &call->core;
-    struct md_shape target = { 4, { (int64_t)core->batch, (int64_t)core->heads, (int64_t)core->query_length,
-                                    (int64_t)core->key_length } };
+    struct md_shape target = { 4,
+                               { (int64_t)core->batch, (int64_t)core->heads, (int64_t)core->query_length,
+                                 (int64_t)core->key_length } };
     struct mask mask = { .tensor = tensor, .is_causal = parameters->is_causal, .keys = core->key_length };
     char text[MD_SHAPE_TEXT_SIZE], wanted[MD_SHAPE_TEXT_SIZE];
     mask.past_length = (int64_t)call->past_length;
     if (lengths != NULL) {
         MD_TRY(md_expect_datatype(invocation, INPUT_LENGTHS, MD_TYPE(MD_INT64)));
         if (lengths->count != core->batch)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "nonpad_kv_seqlen has %zu elements, the batch is %zu",
-                           lengths->count, core->batch);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "nonpad_kv_seqlen has %zu elements, the batch is %zu", lengths->count,
+                           core->batch);
         mask.lengths = md_elements(const int64_t, lengths);
     }
     if (tensor != NULL) {
@@ -178,8 +190,9 @@ static enum md_code open_mask(struct md_invocation *invocation, const struct cal
             target.dims[3] = keys;
         }
         if (!md_shape_broadcast(&shape, &target, &both) || !md_shape_equal(&both, &target))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attn_mask of shape %s does not broadcast to %s",
-                           md_shape_text(&shape, text, sizeof text), md_shape_text(&target, wanted, sizeof wanted));
+            return md_fail(
+                invocation->error, MD_INVALID_ARGUMENT, "attn_mask of shape %s does not broadcast to %s",
+                md_shape_text(&shape, text, sizeof text), md_shape_text(&target, wanted, sizeof wanted));
         md_broadcast_strides(&shape, &target, mask.strides);
     }
     *out_mask = mask;
@@ -187,7 +200,8 @@ static enum md_code open_mask(struct md_invocation *invocation, const struct cal
 }
 
 /* Keys [0, allowed) may be attended as far as order and lengths are concerned. */
-static size_t allowed_keys(const struct mask *mask, const struct md_attention *attention, size_t batch, size_t row)
+static size_t allowed_keys(const struct mask *mask, const struct md_attention *attention, size_t batch,
+                           size_t row)
 {
     int64_t allowed = (int64_t)mask->keys;
     if (mask->lengths != NULL && mask->lengths[batch] < allowed)
@@ -195,9 +209,10 @@ static size_t allowed_keys(const struct mask *mask, const struct md_attention *a
     if (mask->is_causal) {
         int64_t offset = mask->past_length;
         if (mask->lengths != NULL && offset == 0)
-            offset = (mask->lengths[batch] < (int64_t)attention->key_length ? mask->lengths[batch] :
-                                                                              (int64_t)attention->key_length) -
-                     (int64_t)attention->query_length;
+            offset =
+                (mask->lengths[batch] < (int64_t)attention->key_length ? mask->lengths[batch]
+                                                                       : (int64_t)attention->key_length) -
+                (int64_t)attention->query_length;
         int64_t frontier = (int64_t)row + offset + 1;
         allowed = frontier < allowed ? frontier : allowed;
     }
@@ -211,7 +226,8 @@ static double mask_bias(const struct md_tensor *tensor, size_t at)
     return md_tensor_double(tensor, at);
 }
 
-static void add_mask(const struct md_attention *attention, size_t batch, size_t head, size_t row, void *scores)
+static void add_mask(const struct md_attention *attention, size_t batch, size_t head, size_t row,
+                     void *scores)
 {
     const struct mask *mask = attention->bias_owner;
     size_t allowed = allowed_keys(mask, attention, batch, row);
@@ -270,15 +286,16 @@ static enum md_code attention_prepare(struct md_invocation *invocation)
     MD_TRY(md_output(invocation, OUTPUT_PRESENT_KEY, query->datatype, &present_key));
     MD_TRY(md_output(invocation, OUTPUT_PRESENT_VALUE, query->datatype, &present_value));
     MD_TRY(md_output(invocation, OUTPUT_SCORES, query->datatype, &scores));
-    size_t caches = call.past_length == 0 ? 0 : cache_size(&call, core->head_size) + cache_size(&call, core->value_size);
+    size_t caches =
+        call.past_length == 0 ? 0 : cache_size(&call, core->head_size) + cache_size(&call, core->value_size);
     if (!md_attention_scratch(core, &scratch) || __builtin_add_overflow(scratch, caches, &scratch))
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%zu keys are too many", core->key_length);
     return md_scratch(invocation, scratch);
 }
 
 /* Past and new rows behind one another in `target`, which becomes what the core reads. */
-static struct md_heads join(const struct call *call, const struct md_tensor *past, const struct md_heads *fresh,
-                            size_t size, void *target)
+static struct md_heads join(const struct call *call, const struct md_tensor *past,
+                            const struct md_heads *fresh, size_t size, void *target)
 {
     size_t heads = call->core.kv_heads, row = size * unit(call);
     struct md_heads joined = md_heads_dense(target, heads, call->core.key_length, size);
@@ -286,7 +303,8 @@ static struct md_heads join(const struct call *call, const struct md_tensor *pas
         struct md_heads old = md_heads_dense(past->bytes, heads, call->past_length, size);
         md_heads_copy(&old, call->core.batch, heads, call->past_length, row, unit(call), &joined, 0);
     }
-    md_heads_copy(fresh, call->core.batch, heads, call->new_length, row, unit(call), &joined, call->past_length);
+    md_heads_copy(fresh, call->core.batch, heads, call->new_length, row, unit(call), &joined,
+                  call->past_length);
     return joined;
 }
 
@@ -298,17 +316,19 @@ static unsigned char *open_cache(struct md_invocation *invocation, struct call *
     if (call->past_length != 0)
         value_scratch += cache_size(call, call->core.head_size);
     if (present_key != NULL || call->past_length != 0)
-        call->core.key = join(call, md_input(invocation, INPUT_PAST_KEY), &call->new_key, call->core.head_size,
-                              present_key != NULL ? present_key->bytes : scratch);
+        call->core.key = join(call, md_input(invocation, INPUT_PAST_KEY), &call->new_key,
+                              call->core.head_size, present_key != NULL ? present_key->bytes : scratch);
     if (present_value != NULL || call->past_length != 0)
-        call->core.value = join(call, md_input(invocation, INPUT_PAST_VALUE), &call->new_value, call->core.value_size,
-                                present_value != NULL ? present_value->bytes : value_scratch);
+        call->core.value =
+            join(call, md_input(invocation, INPUT_PAST_VALUE), &call->new_value, call->core.value_size,
+                 present_value != NULL ? present_value->bytes : value_scratch);
     return call->past_length == 0 ? scratch : value_scratch + cache_size(call, call->core.value_size);
 }
 
 static enum md_code attention_run(struct md_invocation *invocation)
 {
-    struct md_tensor *output = md_output_tensor(invocation, OUTPUT_Y), *scores = md_output_tensor(invocation, OUTPUT_SCORES);
+    struct md_tensor *output = md_output_tensor(invocation, OUTPUT_Y),
+                     *scores = md_output_tensor(invocation, OUTPUT_SCORES);
     struct call call;
     struct mask mask;
     MD_TRY(open_call(invocation, &call));
@@ -321,15 +341,17 @@ static enum md_code attention_run(struct md_invocation *invocation)
     }
     core->scores = scores != NULL ? scores->bytes : NULL;
     if (output != NULL)
-        core->output = md_input(invocation, INPUT_Q)->shape.rank == 3 ?
-                           md_heads_side_by_side(output->bytes, core->heads, core->query_length, core->value_size) :
-                           md_heads_dense(output->bytes, core->heads, core->query_length, core->value_size);
+        core->output =
+            md_input(invocation, INPUT_Q)->shape.rank == 3
+                ? md_heads_side_by_side(output->bytes, core->heads, core->query_length, core->value_size)
+                : md_heads_dense(output->bytes, core->heads, core->query_length, core->value_size);
     if (core->kv_heads != 0)
         md_attention_run(core, scratch);
     return MD_OK;
 }
 
-static enum md_code attention_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code attention_configure(const struct md_configuration *configuration,
+                                        const void **out_parameters)
 {
     const struct md_attributes *attributes = configuration->attributes;
     struct md_error *error = configuration->error;
@@ -360,9 +382,9 @@ static enum md_code attention_configure(const struct md_configuration *configura
 #define NATIVE (MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64))
 
 const struct md_operator md_operators_attention[] = {
-    { MD_ONNX, "Attention", 23, 23, 3, 6, 1, 4, MD_TYPES_FLOAT, NATIVE, 0, attention_configure, attention_prepare,
-      attention_run },
-    { MD_ONNX, "Attention", 24, 24, 3, 7, 1, 4, MD_TYPES_FLOAT, NATIVE, 0, attention_configure, attention_prepare,
-      attention_run },
+    { MD_ONNX, "Attention", 23, 23, 3, 6, 1, 4, MD_TYPES_FLOAT, NATIVE, 0, attention_configure,
+      attention_prepare, attention_run },
+    { MD_ONNX, "Attention", 24, 24, 3, 7, 1, 4, MD_TYPES_FLOAT, NATIVE, 0, attention_configure,
+      attention_prepare, attention_run },
     { 0 },
 };

@@ -29,7 +29,8 @@ static bool scores_size(const struct md_attention *attention, size_t *out_size)
 bool md_attention_scratch(const struct md_attention *attention, size_t *out_size)
 {
     enum md_gemm_type type = attention->is_double ? MD_GEMM_F64 : MD_GEMM_F32;
-    size_t depth = attention->head_size > attention->key_length ? attention->head_size : attention->key_length;
+    size_t depth =
+        attention->head_size > attention->key_length ? attention->head_size : attention->key_length;
     return scores_size(attention, out_size) &&
            !__builtin_add_overflow(*out_size, md_gemm_workspace(type, depth), out_size);
 }
@@ -193,7 +194,7 @@ void md_heads_copy(const struct md_heads *from, size_t batch, size_t heads, size
             for (size_t r = 0; r < rows; r++) {
                 size_t source = b * from->batch_stride + h * from->head_stride + r * from->row_stride;
                 size_t at = b * to->batch_stride + h * to->head_stride + (first + r) * to->row_stride;
-                memcpy(target.write + at * unit,
-                       (const unsigned char *)from->elements + source * unit, bytes_per_row);
+                memcpy(target.write + at * unit, (const unsigned char *)from->elements + source * unit,
+                       bytes_per_row);
             }
 }

@@ -1,9 +1,9 @@
 /* attention_core.h - softmax(scale * Q K' + bias) V, which all attention operators share.
  *
- * Operators say where heads lie (strided views), write the additive bias of one row of scores, and get the scores of a
- * few query rows at a time: memory does not grow with the square of the length. A row whose biases are all -infinity
- * gives zeros. FP32 and FP64.
- * Threads: pure functions. Memory: the caller's scratch. */
+ * Operators say where heads lie (strided views), write the additive bias of one row of scores, and get the
+ * scores of a few query rows at a time: memory does not grow with the square of the length. A row whose
+ * biases are all -infinity gives zeros. FP32 and FP64. Threads: pure functions. Memory: the caller's scratch.
+ */
 #ifndef MD_ATTENTION_CORE_H
 #define MD_ATTENTION_CORE_H
 
@@ -17,31 +17,32 @@ struct md_heads {
 
 enum md_score_stage {
     MD_SCORES_NONE = 0,
-    MD_SCORES_PRODUCT,   /* scale * Q K' */
-    MD_SCORES_CAPPED,    /* after softcap */
-    MD_SCORES_BIASED,    /* what softmax takes */
-    MD_SCORES_WEIGHTS    /* what softmax gives */
+    MD_SCORES_PRODUCT, /* scale * Q K' */
+    MD_SCORES_CAPPED,  /* after softcap */
+    MD_SCORES_BIASED,  /* what softmax takes */
+    MD_SCORES_WEIGHTS  /* what softmax gives */
 };
 
 struct md_attention;
 
 /* Adds the bias of query row (batch, head, row) to scores[0 .. key_length). -INFINITY: not allowed. */
-typedef void (*md_attention_bias_fn)(const struct md_attention *attention, size_t batch, size_t head, size_t row,
-                                     void *scores);
+typedef void (*md_attention_bias_fn)(const struct md_attention *attention, size_t batch, size_t head,
+                                     size_t row, void *scores);
 
 struct md_attention {
     bool is_double;
     size_t batch, heads, kv_heads; /* heads is a multiple of kv_heads */
     size_t query_length, key_length, head_size, value_size;
-    struct md_heads query, key, value, output; /* output is written; without elements only the scores are wanted */
+    struct md_heads query, key, value,
+        output; /* output is written; without elements only the scores are wanted */
     double scale;
-    double softcap;                /* 0: none */
-    md_attention_bias_fn bias;     /* NULL: none */
+    double softcap;            /* 0: none */
+    md_attention_bias_fn bias; /* NULL: none */
     const void *bias_owner;
-    const float *sinks;            /* per head: a score that takes part in the softmax but has no value; or NULL */
-    bool has_zero_sink;            /* the same with score 0 for every head */
-    enum md_score_stage stage;     /* which scores go to `scores` */
-    void *scores;                  /* [batch, heads, query_length, key_length], or NULL */
+    const float *sinks; /* per head: a score that takes part in the softmax but has no value; or NULL */
+    bool has_zero_sink; /* the same with score 0 for every head */
+    enum md_score_stage stage; /* which scores go to `scores` */
+    void *scores;              /* [batch, heads, query_length, key_length], or NULL */
 };
 
 /* Bytes; false: overflow. */

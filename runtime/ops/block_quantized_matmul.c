@@ -1,5 +1,5 @@
-/* block_quantized_matmul.c - com.microsoft's MatMulNBits: A times a matrix of 2, 4 or 8 bit codes that have a scale
- * and a zero point per block of rows. Panels of it are made real while the product runs. */
+/* block_quantized_matmul.c - com.microsoft's MatMulNBits: A times a matrix of 2, 4 or 8 bit codes that have a
+ * scale and a zero point per block of rows. Panels of it are made real while the product runs. */
 #include "gemm.h"
 #include "operator_table.h"
 #include "parameters.h"
@@ -14,7 +14,8 @@ struct block_parameters {
 
 static size_t blocks_of(const struct block_parameters *parameters)
 {
-    return (size_t)(parameters->depth / parameters->block_size + (parameters->depth % parameters->block_size != 0));
+    return (size_t)(parameters->depth / parameters->block_size +
+                    (parameters->depth % parameters->block_size != 0));
 }
 
 static enum md_code expect_count(struct md_invocation *invocation, size_t input, size_t count)
@@ -40,8 +41,8 @@ static enum md_code check_weights(struct md_invocation *invocation)
     const struct md_tensor *zero_points = md_input(invocation, INPUT_ZERO_POINTS);
     const struct md_tensor *groups = md_input(invocation, INPUT_GROUPS);
     if (__builtin_mul_overflow(columns, blocks, &scales) || __builtin_mul_overflow(scales, blob, &codes))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attributes N %zu and K %lld are too large", columns,
-                       (long long)parameters->depth);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attributes N %zu and K %lld are too large",
+                       columns, (long long)parameters->depth);
     MD_TRY(md_expect_datatype(invocation, INPUT_B, MD_TYPE(MD_UINT8)));
     MD_TRY(expect_count(invocation, INPUT_BIAS, columns));
     if (is_omitted(invocation))
@@ -59,13 +60,13 @@ static enum md_code check_weights(struct md_invocation *invocation)
     MD_TRY(md_expect_datatype(invocation, INPUT_GROUPS, MD_TYPE(MD_INT32)));
     groups_count = groups->count;
     if (groups_count < (size_t)parameters->depth)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "g_idx has %zu elements, expected %lld", groups_count,
-                       (long long)parameters->depth);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "g_idx has %zu elements, expected %lld",
+                       groups_count, (long long)parameters->depth);
     for (size_t k = 0; k < groups_count; k++) {
         int32_t group = md_elements(const int32_t, groups)[k];
         if (group < 0 || (size_t)group >= blocks)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "g_idx[%zu] is %d: range is [0,%zu)", k, (int)group,
-                           blocks);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "g_idx[%zu] is %d: range is [0,%zu)", k,
+                           (int)group, blocks);
     }
     return MD_OK;
 }
@@ -207,7 +208,8 @@ static enum md_code block_configure(const struct md_configuration *configuration
                        (long long)parameters->depth, (long long)parameters->columns);
     if (parameters->block_size < 16 || parameters->block_size > 65536 ||
         (parameters->block_size & (parameters->block_size - 1)) != 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "attribute block_size is %lld: a power of two from 16 is needed",
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "attribute block_size is %lld: a power of two from 16 is needed",
                        (long long)parameters->block_size);
     *out_parameters = parameters;
     return MD_OK;

@@ -65,7 +65,8 @@ static enum md_code conv_run(struct md_invocation *invocation)
     convolution.activation = relu ? MD_GEMM_RELU : MD_GEMM_LINEAR;
     md_convolution_run(&convolution, invocation->scratch);
     if (!relu)
-        md_named_activation_apply(&parameters->activation, output->datatype == MD_FP64, output->count, output->bytes);
+        md_named_activation_apply(&parameters->activation, output->datatype == MD_FP64, output->count,
+                                  output->bytes);
     return MD_OK;
 }
 
@@ -76,7 +77,8 @@ static enum md_code read_activation(const struct md_configuration *configuration
     const float *values;
     size_t count, parameter_count;
     MD_TRY(md_attribute_string(configuration->attributes, "activation", NULL, &name, configuration->error));
-    MD_TRY(md_attribute_floats(configuration->attributes, "activation_params", &values, &count, configuration->error));
+    MD_TRY(md_attribute_floats(configuration->attributes, "activation_params", &values, &count,
+                               configuration->error));
     if (name.bytes == NULL || name.size == 0)
         return MD_OK;
     MD_TRY(md_named_activation_find(name, out_activation, &parameter_count, configuration->error));
@@ -97,7 +99,8 @@ static enum md_code conv_configure(const struct md_configuration *configuration,
     if (parameters == NULL)
         return MD_RESOURCE_EXHAUSTED;
     MD_TRY(md_window_options_read(configuration, &parameters->options));
-    MD_TRY(md_attribute_int(configuration->attributes, "group", 1, &parameters->groups, configuration->error));
+    MD_TRY(
+        md_attribute_int(configuration->attributes, "group", 1, &parameters->groups, configuration->error));
     MD_TRY(read_activation(configuration, &parameters->activation)); /* Conv itself has no such attribute */
     *out_parameters = parameters;
     return MD_OK;
@@ -106,8 +109,8 @@ static enum md_code conv_configure(const struct md_configuration *configuration,
 #define NATIVE (MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64))
 
 const struct md_operator md_operators_conv[] = {
-    { MD_ONNX, "Conv", 1, MD_OPSET_NEWEST, 2, 3, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, conv_configure, conv_prepare,
-      conv_run },
+    { MD_ONNX, "Conv", 1, MD_OPSET_NEWEST, 2, 3, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, conv_configure,
+      conv_prepare, conv_run },
     { MD_MICROSOFT, "FusedConv", 1, MD_OPSET_MICROSOFT, 2, 4, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, conv_configure,
       conv_prepare, conv_run },
     { 0 },

@@ -1,7 +1,8 @@
 /* conv_transpose.c - ConvTranspose: the gradient of a convolution with respect to its input, as an operator.
  *
- * For each image, group and a few output channels at a time it is one matrix product, W' [out * kernel, in] times
- * X [in, positions], whose rows are then added where the windows lie in the output (in the order of the kernel). */
+ * For each image, group and a few output channels at a time it is one matrix product, W' [out * kernel, in]
+ * times X [in, positions], whose rows are then added where the windows lie in the output (in the order of the
+ * kernel). */
 #include "gemm_operand.h"
 #include "operator_table.h"
 #include "parameters.h"
@@ -25,8 +26,8 @@ struct transposition {
     struct md_shape output;
 };
 
-/* total_padding of the specification, split in two. The odd one goes to the end for SAME_UPPER; for an explicit
- * output_shape the definition before opset 11 had it the other way round. */
+/* total_padding of the specification, split in two. The odd one goes to the end for SAME_UPPER; for an
+ * explicit output_shape the definition before opset 11 had it the other way round. */
 static void split_padding(const struct md_invocation *invocation, int64_t total, bool explicit_shape,
                           struct md_window *window, int32_t i)
 {
@@ -46,14 +47,17 @@ static enum md_code resolve_dim(const struct md_invocation *invocation, struct m
     int64_t padding = parameters->output_padding_count != 0 ? parameters->output_padding[i] : 0;
     int64_t full; /* what the windows reach */
     if (padding < 0 || padding > INT32_MAX)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attribute output_padding contains %lld: range is [0,%d]",
-                       (long long)padding, INT32_MAX);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "attribute output_padding contains %lld: range is [0,%d]", (long long)padding,
+                       INT32_MAX);
     if (window->input[i] < 1 || __builtin_mul_overflow(window->stride[i], window->input[i] - 1, &full) ||
         __builtin_add_overflow(full, padding + (window->kernel[i] - 1) * window->dilation[i] + 1, &full))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "spatial dimension %d: input %lld, stride %lld", (int)i,
-                       (long long)window->input[i], (long long)window->stride[i]);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "spatial dimension %d: input %lld, stride %lld", (int)i, (long long)window->input[i],
+                       (long long)window->stride[i]);
     if (parameters->output_shape_count != 0) {
-        size_t skip = parameters->output_shape_count - (size_t)window->rank; /* batch and channels, in old files */
+        size_t skip =
+            parameters->output_shape_count - (size_t)window->rank; /* batch and channels, in old files */
         window->output[i] = parameters->output_shape[skip + (size_t)i];
         if (window->output[i] < 0)
             return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attribute output_shape contains %lld",
@@ -61,7 +65,8 @@ static enum md_code resolve_dim(const struct md_invocation *invocation, struct m
         split_padding(invocation, full - window->output[i], true, window, i);
     } else if (same) {
         if (__builtin_mul_overflow(window->input[i], window->stride[i], &window->output[i]))
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "spatial dimension %d is too large", (int)i);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "spatial dimension %d is too large",
+                           (int)i);
         split_padding(invocation, full - window->output[i], false, window, i);
     } else {
         int64_t end = 0;
@@ -74,8 +79,9 @@ static enum md_code resolve_dim(const struct md_invocation *invocation, struct m
                            (long long)window->pad_begin[i], (long long)end);
         window->output[i] = full - window->pad_begin[i] - end;
         if (window->output[i] < 0)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "spatial dimension %d: pads %lld and %lld of %lld",
-                           (int)i, (long long)window->pad_begin[i], (long long)end, (long long)full);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "spatial dimension %d: pads %lld and %lld of %lld", (int)i,
+                           (long long)window->pad_begin[i], (long long)end, (long long)full);
     }
     return MD_OK;
 }
@@ -88,14 +94,15 @@ static enum md_code check_channels(const struct md_invocation *invocation)
     int64_t groups = parameters->groups, channels;
     if (x->rank < 3 || x->rank != w->rank)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT,
-                       "input has rank %d, weights have rank %d: both need the same, at least 3", (int)x->rank,
-                       (int)w->rank);
+                       "input has rank %d, weights have rank %d: both need the same, at least 3",
+                       (int)x->rank, (int)w->rank);
     if (groups < 1 || x->dims[1] != w->dims[0] || x->dims[1] % groups != 0)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input has %lld channels in %lld groups, weights have %lld",
-                       (long long)x->dims[1], (long long)groups, (long long)w->dims[0]);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "input has %lld channels in %lld groups, weights have %lld", (long long)x->dims[1],
+                       (long long)groups, (long long)w->dims[0]);
     if (__builtin_mul_overflow(w->dims[1], groups, &channels))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%lld channels in %lld groups", (long long)w->dims[1],
-                       (long long)groups);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%lld channels in %lld groups",
+                       (long long)w->dims[1], (long long)groups);
     if (bias != NULL && (bias->shape.rank != 1 || bias->shape.dims[0] != channels)) {
         char text[MD_SHAPE_TEXT_SIZE];
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "bias has shape %s, expected [%lld]",
@@ -110,14 +117,14 @@ static enum md_code check_counts(const struct md_invocation *invocation, size_t 
     size_t shape = parameters->output_shape_count, padding = parameters->output_padding_count;
     size_t pads = parameters->options.pad_count;
     if (shape != 0 && shape != rank && shape != rank + 2)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attribute output_shape has %zu numbers, expected %zu",
-                       shape, rank);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "attribute output_shape has %zu numbers, expected %zu", shape, rank);
     if (padding != 0 && padding != rank)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attribute output_padding has %zu numbers, expected %zu",
-                       padding, rank);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "attribute output_padding has %zu numbers, expected %zu", padding, rank);
     if (pads != 0 && pads != 2 * rank)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attribute pads has %zu numbers, expected %zu", pads,
-                       2 * rank);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attribute pads has %zu numbers, expected %zu",
+                       pads, 2 * rank);
     return MD_OK;
 }
 
@@ -129,7 +136,8 @@ static enum md_code describe(const struct md_invocation *invocation, struct tran
     struct md_window *window = &transposition.window;
     MD_TRY(check_channels(invocation));
     MD_TRY(check_counts(invocation, (size_t)x->rank - 2));
-    MD_TRY(md_window_open(&parameters->options, x->rank - 2, x->dims + 2, w->dims + 2, window, invocation->error));
+    MD_TRY(md_window_open(&parameters->options, x->rank - 2, x->dims + 2, w->dims + 2, window,
+                          invocation->error));
     transposition.output = (struct md_shape){ x->rank, { x->dims[0], w->dims[1] * parameters->groups } };
     for (int32_t i = 0; i < window->rank; i++) {
         MD_TRY(resolve_dim(invocation, window, i));
@@ -171,8 +179,9 @@ static enum md_code transpose_prepare(struct md_invocation *invocation)
     (void)md_gemm_type_of(datatype, &type); /* the row has products of its native types only */
     if (!result_size(&transposition, type, &size) ||
         __builtin_add_overflow(size, md_gemm_workspace(type, transposition.in_channels), &scratch))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%zu kernel positions over %zu inputs are too many",
-                       transposition.kernel_count, transposition.input_plane);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "%zu kernel positions over %zu inputs are too many", transposition.kernel_count,
+                       transposition.input_plane);
     return md_scratch(invocation, scratch);
 }
 
@@ -224,8 +233,8 @@ static void reach(const struct md_window *window, int32_t d, int64_t k, int64_t 
             for (size_t o = 0; o < transposition->output_plane; o++)                                         \
                 *output++ = bias != NULL ? bias[i % channels] : 0;                                           \
     }                                                                                                        \
-    static void add_rows_##type(const struct transposition *transposition, size_t channels, const type *rows, \
-                                type *planes)                                                                \
+    static void add_rows_##type(const struct transposition *transposition, size_t channels,                  \
+                                const type *rows, type *planes)                                              \
     {                                                                                                        \
         const struct md_window *window = &transposition->window;                                             \
         for (size_t channel = 0; channel < channels; channel++) {                                            \
@@ -243,8 +252,8 @@ DEFINE_SCATTER(float)
 DEFINE_SCATTER(double)
 
 /* One image and group. */
-static void run_group(const struct transposition *transposition, enum md_gemm_type type, const void *x, const void *w,
-                      unsigned char *output, void *scratch, size_t scratch_result)
+static void run_group(const struct transposition *transposition, enum md_gemm_type type, const void *x,
+                      const void *w, unsigned char *output, void *scratch, size_t scratch_result)
 {
     size_t size = md_gemm_element_size(type), kernel_count = transposition->kernel_count;
     size_t w_width = transposition->out_channels * kernel_count;
@@ -262,7 +271,8 @@ static void run_group(const struct transposition *transposition, enum md_gemm_ty
         if (channels > transposition->chunk_channels)
             channels = transposition->chunk_channels;
         gemm.rows = channels * kernel_count;
-        gemm.a = (struct md_matrix){ (const unsigned char *)w + first * kernel_count * size, 1, (ptrdiff_t)w_width };
+        gemm.a = (struct md_matrix){ (const unsigned char *)w + first * kernel_count * size, 1,
+                                     (ptrdiff_t)w_width };
         md_gemm(&gemm, (unsigned char *)scratch + scratch_result);
         void *planes = output + first * transposition->output_plane * size;
         if (type == MD_GEMM_F32)
@@ -274,7 +284,8 @@ static void run_group(const struct transposition *transposition, enum md_gemm_ty
 
 static enum md_code transpose_run(struct md_invocation *invocation)
 {
-    const struct md_tensor *x = md_input(invocation, 0), *w = md_input(invocation, 1), *bias = md_input(invocation, 2);
+    const struct md_tensor *x = md_input(invocation, 0), *w = md_input(invocation, 1),
+                           *bias = md_input(invocation, 2);
     struct md_tensor *output = md_output_tensor(invocation, 0);
     struct transposition transposition;
     enum md_gemm_type type;
@@ -282,8 +293,8 @@ static enum md_code transpose_run(struct md_invocation *invocation)
     if (output == NULL || output->count == 0)
         return MD_OK;
     MD_TRY(describe(invocation, &transposition));
-    (void)md_gemm_type_of(x->datatype, &type);                /* as in prepare */
-    (void)result_size(&transposition, type, &result);         /* likewise */
+    (void)md_gemm_type_of(x->datatype, &type);        /* as in prepare */
+    (void)result_size(&transposition, type, &result); /* likewise */
     if (type == MD_GEMM_F32)
         spread_float(&transposition, bias != NULL ? bias->bytes : NULL, output->bytes);
     else
@@ -301,7 +312,8 @@ static enum md_code transpose_run(struct md_invocation *invocation)
     return MD_OK;
 }
 
-static enum md_code transpose_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code transpose_configure(const struct md_configuration *configuration,
+                                        const void **out_parameters)
 {
     const struct md_attributes *attributes = configuration->attributes;
     struct transpose_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
@@ -309,8 +321,8 @@ static enum md_code transpose_configure(const struct md_configuration *configura
         return MD_RESOURCE_EXHAUSTED;
     MD_TRY(md_window_options_read(configuration, &parameters->options));
     MD_TRY(md_attribute_int(attributes, "group", 1, &parameters->groups, configuration->error));
-    MD_TRY(md_attribute_ints(attributes, "output_shape", &parameters->output_shape, &parameters->output_shape_count,
-                             configuration->error));
+    MD_TRY(md_attribute_ints(attributes, "output_shape", &parameters->output_shape,
+                             &parameters->output_shape_count, configuration->error));
     MD_TRY(md_attribute_ints(attributes, "output_padding", &parameters->output_padding,
                              &parameters->output_padding_count, configuration->error));
     *out_parameters = parameters;
@@ -318,7 +330,7 @@ static enum md_code transpose_configure(const struct md_configuration *configura
 }
 
 const struct md_operator md_operators_conv_transpose[] = {
-    { MD_ONNX, "ConvTranspose", 1, MD_OPSET_NEWEST, 2, 3, 1, 1, MD_TYPES_FLOAT, MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64),
-      0, transpose_configure, transpose_prepare, transpose_run },
+    { MD_ONNX, "ConvTranspose", 1, MD_OPSET_NEWEST, 2, 3, 1, 1, MD_TYPES_FLOAT,
+      MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64), 0, transpose_configure, transpose_prepare, transpose_run },
     { 0 },
 };

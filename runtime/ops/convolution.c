@@ -10,11 +10,12 @@ enum md_code md_convolution_describe(const struct md_window_options *options, in
 {
     struct md_convolution convolution = { .groups = (size_t)groups };
     if (input->rank < 3 || weights->rank != input->rank)
-        return md_fail(error, MD_INVALID_ARGUMENT, "input has rank %d, weights have rank %d: both need the same, at least 3",
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "input has rank %d, weights have rank %d: both need the same, at least 3",
                        (int)input->rank, (int)weights->rank);
     if (groups < 1 || weights->dims[0] % groups != 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "%lld output channels in %lld groups", (long long)weights->dims[0],
-                       (long long)groups);
+        return md_fail(error, MD_INVALID_ARGUMENT, "%lld output channels in %lld groups",
+                       (long long)weights->dims[0], (long long)groups);
     if (input->dims[1] % groups != 0 || input->dims[1] / groups != weights->dims[1])
         return md_fail(error, MD_INVALID_ARGUMENT,
                        "input has %lld channels in %lld groups, weights have %lld channels per group",
@@ -24,7 +25,8 @@ enum md_code md_convolution_describe(const struct md_window_options *options, in
         return md_fail(error, MD_INVALID_ARGUMENT, "bias has shape %s, expected [%lld]",
                        md_shape_text(bias, text, sizeof text), (long long)weights->dims[0]);
     }
-    MD_TRY(md_window_resolve(options, input->rank - 2, input->dims + 2, weights->dims + 2, &convolution.window, error));
+    MD_TRY(md_window_resolve(options, input->rank - 2, input->dims + 2, weights->dims + 2,
+                             &convolution.window, error));
     convolution.batch = (size_t)input->dims[0];
     convolution.in_channels = (size_t)weights->dims[1];
     convolution.out_channels = (size_t)(weights->dims[0] / groups);
@@ -127,7 +129,8 @@ static void fill_windows(const void *source_pointer, size_t first, size_t count,
             else
                 gather_64(&columns, (const uint64_t *)source->input + from, (uint64_t *)panel + to, stride);
         }
-        (void)md_grid_next(window->rank, window->kernel, kernel_position); /* as often as there are positions */
+        (void)md_grid_next(window->rank, window->kernel,
+                           kernel_position); /* as often as there are positions */
     }
 }
 
@@ -135,7 +138,8 @@ static void fill_windows(const void *source_pointer, size_t first, size_t count,
 static bool is_pointwise(const struct md_window *window)
 {
     for (int32_t d = 0; d < window->rank; d++)
-        if (window->kernel[d] != 1 || window->stride[d] != 1 || window->pad_begin[d] != 0 || window->pad_end[d] != 0)
+        if (window->kernel[d] != 1 || window->stride[d] != 1 || window->pad_begin[d] != 0 ||
+            window->pad_end[d] != 0)
             return false;
     return true;
 }
@@ -159,7 +163,9 @@ void md_convolution_run(const struct md_convolution *convolution, void *workspac
         .columns = positions,
         .depth = depth_of(convolution),
         .c_stride = positions,
-        .finish = { .alpha = 1.0, .accumulate = convolution->accumulate, .activation = convolution->activation },
+        .finish = { .alpha = 1.0,
+                    .accumulate = convolution->accumulate,
+                    .activation = convolution->activation },
     };
     for (size_t i = 0; i < convolution->batch * convolution->groups; i++) {
         size_t group = i % convolution->groups;

@@ -1,8 +1,8 @@
 /* convolution.h - the convolution that Conv, FusedConv, ConvInteger and QLinearConv share.
  *
- * For each image and group it is one matrix product: weights [out, in * kernel] times the windows of the input
- * [in * kernel, positions], which are laid out panel by panel while the product runs.
- * Threads: pure function. Memory: the caller's workspace. */
+ * For each image and group it is one matrix product: weights [out, in * kernel] times the windows of the
+ * input [in * kernel, positions], which are laid out panel by panel while the product runs. Threads: pure
+ * function. Memory: the caller's workspace. */
 #ifndef MD_CONVOLUTION_H
 #define MD_CONVOLUTION_H
 
@@ -27,8 +27,8 @@ struct md_convolution {
  * *out_convolution but type, pointers and finish; *out_shape is the output's.
  * INVALID_ARGUMENT: they do not fit together. */
 MD_NODISCARD enum md_code md_convolution_describe(const struct md_window_options *options, int64_t groups,
-                                                  const struct md_shape *input, const struct md_shape *weights,
-                                                  const struct md_shape *bias,
+                                                  const struct md_shape *input,
+                                                  const struct md_shape *weights, const struct md_shape *bias,
                                                   struct md_convolution *out_convolution,
                                                   struct md_shape *out_shape, struct md_error *error);
 /* Bytes. */

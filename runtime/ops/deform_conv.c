@@ -1,7 +1,8 @@
-/* deform_conv.c - DeformConv (opset 19): a convolution whose windows read the input at offsets that are inputs, with
- * linear interpolation between elements; outside of the input everything is 0.
+/* deform_conv.c - DeformConv (opset 19): a convolution whose windows read the input at offsets that are
+ * inputs, with linear interpolation between elements; outside of the input everything is 0.
  *
- * As in Conv, each image and group is one matrix product; the panels of the right operand are sampled here. */
+ * As in Conv, each image and group is one matrix product; the panels of the right operand are sampled here.
+ */
 #include "gemm_operand.h"
 #include "operator_table.h"
 #include "parameters.h"
@@ -28,27 +29,31 @@ struct deformation {
 static enum md_code check_channels(const struct md_invocation *invocation)
 {
     const struct deform_parameters *parameters = invocation->parameters;
-    const struct md_shape *x = &md_input(invocation, INPUT_X)->shape, *w = &md_input(invocation, INPUT_W)->shape;
+    const struct md_shape *x = &md_input(invocation, INPUT_X)->shape,
+                          *w = &md_input(invocation, INPUT_W)->shape;
     const struct md_tensor *bias = md_input(invocation, INPUT_BIAS);
     int64_t groups = parameters->groups, offset_groups = parameters->offset_groups;
     if (x->rank < 3 || x->rank > MAX_SPATIAL + 2 || w->rank != x->rank)
-        return md_fail(invocation->error, MD_UNIMPLEMENTED, "input of rank %d with weights of rank %d: 3 to %d have a kernel",
-                       (int)x->rank, (int)w->rank, MAX_SPATIAL + 2);
-    if (groups < 1 || x->dims[1] % groups != 0 || w->dims[0] % groups != 0 || x->dims[1] / groups != w->dims[1])
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input has %lld channels, weights [%lld,%lld,...], %lld groups",
-                       (long long)x->dims[1], (long long)w->dims[0], (long long)w->dims[1], (long long)groups);
+        return md_fail(invocation->error, MD_UNIMPLEMENTED,
+                       "input of rank %d with weights of rank %d: 3 to %d have a kernel", (int)x->rank,
+                       (int)w->rank, MAX_SPATIAL + 2);
+    if (groups < 1 || x->dims[1] % groups != 0 || w->dims[0] % groups != 0 ||
+        x->dims[1] / groups != w->dims[1])
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "input has %lld channels, weights [%lld,%lld,...], %lld groups", (long long)x->dims[1],
+                       (long long)w->dims[0], (long long)w->dims[1], (long long)groups);
     if (offset_groups < 1 || x->dims[1] < offset_groups || x->dims[1] % offset_groups != 0)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%lld channels in %lld offset groups",
                        (long long)x->dims[1], (long long)offset_groups);
     if (bias != NULL && bias->count != (size_t)w->dims[0])
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "bias has %zu elements for %lld channels", bias->count,
-                       (long long)w->dims[0]);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "bias has %zu elements for %lld channels",
+                       bias->count, (long long)w->dims[0]);
     return MD_OK;
 }
 
 /* Offset or mask: [batch, offset_groups * kernel * parts, output...]. */
-static enum md_code expect_field(struct md_invocation *invocation, size_t input, const struct deformation *deformation,
-                                 size_t parts)
+static enum md_code expect_field(struct md_invocation *invocation, size_t input,
+                                 const struct deformation *deformation, size_t parts)
 {
     const struct md_tensor *tensor = md_input(invocation, input);
     struct md_shape expected = deformation->output;
@@ -63,7 +68,8 @@ static enum md_code expect_field(struct md_invocation *invocation, size_t input,
     if (md_shape_equal(&tensor->shape, &expected))
         return MD_OK;
     return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has shape %s, expected %s", input,
-                   md_shape_text(&tensor->shape, text, sizeof text), md_shape_text(&expected, wanted, sizeof wanted));
+                   md_shape_text(&tensor->shape, text, sizeof text),
+                   md_shape_text(&expected, wanted, sizeof wanted));
 }
 
 static enum md_code describe(struct md_invocation *invocation, struct deformation *out_deformation)
@@ -74,10 +80,12 @@ static enum md_code describe(struct md_invocation *invocation, struct deformatio
     for (size_t i = INPUT_W; i <= INPUT_MASK; i++)
         MD_TRY(md_expect_same_datatype(invocation, INPUT_X, i));
     MD_TRY(check_channels(invocation));
-    const struct md_shape *x = &md_input(invocation, INPUT_X)->shape, *w = &md_input(invocation, INPUT_W)->shape;
+    const struct md_shape *x = &md_input(invocation, INPUT_X)->shape,
+                          *w = &md_input(invocation, INPUT_W)->shape;
     struct deformation deformation = { .groups = (size_t)parameters->groups };
     struct md_window *window = &deformation.window;
-    MD_TRY(md_window_resolve(&parameters->options, x->rank - 2, x->dims + 2, w->dims + 2, window, invocation->error));
+    MD_TRY(md_window_resolve(&parameters->options, x->rank - 2, x->dims + 2, w->dims + 2, window,
+                             invocation->error));
     deformation.batch = (size_t)x->dims[0];
     deformation.in_channels = (size_t)w->dims[1];
     deformation.out_channels = (size_t)(w->dims[0] / parameters->groups);
@@ -100,9 +108,11 @@ static enum md_code deform_prepare(struct md_invocation *invocation)
     struct deformation deformation;
     enum md_gemm_type type;
     MD_TRY(describe(invocation, &deformation));
-    (void)md_gemm_type_of(md_input(invocation, INPUT_X)->datatype, &type); /* the row's native types have one */
+    (void)md_gemm_type_of(md_input(invocation, INPUT_X)->datatype,
+                          &type); /* the row's native types have one */
     MD_TRY(md_output(invocation, 0, md_input(invocation, INPUT_X)->datatype, &deformation.output));
-    return md_scratch(invocation, md_gemm_workspace(type, deformation.in_channels * deformation.kernel_count));
+    return md_scratch(invocation,
+                      md_gemm_workspace(type, deformation.in_channels * deformation.kernel_count));
 }
 
 /* One image and group, as the product's right operand. */
@@ -126,7 +136,8 @@ static double real_at(bool is_double, const void *elements, size_t index)
 }
 
 /* The point `at`, in elements of the input; corners outside are left out. */
-static void find_corners(const struct md_window *window, const double *at, double scale, struct corners *corners)
+static void find_corners(const struct md_window *window, const double *at, double scale,
+                         struct corners *corners)
 {
     int64_t low[MAX_SPATIAL];
     corners->count = 0;
@@ -155,8 +166,8 @@ static void find_corners(const struct md_window *window, const double *at, doubl
 }
 
 /* Where kernel position `k` of offset group `group` samples for output position `o`. */
-static void locate(const struct sample_source *source, size_t group, size_t k, const int64_t *kernel_position, size_t o,
-                   struct corners *corners)
+static void locate(const struct sample_source *source, size_t group, size_t k, const int64_t *kernel_position,
+                   size_t o, struct corners *corners)
 {
     const struct deformation *deformation = source->deformation;
     const struct md_window *window = &deformation->window;
@@ -166,7 +177,8 @@ static void locate(const struct sample_source *source, size_t group, size_t k, c
         int64_t position = (int64_t)(rest % (size_t)window->output[d]);
         rest /= (size_t)window->output[d];
         size_t channel = field * (size_t)window->rank + (size_t)d;
-        at[d] = (double)(position * window->stride[d] - window->pad_begin[d] + kernel_position[d] * window->dilation[d]) +
+        at[d] = (double)(position * window->stride[d] - window->pad_begin[d] +
+                         kernel_position[d] * window->dilation[d]) +
                 real_at(source->is_double, source->offsets, channel * deformation->output_plane + o);
     }
     if (source->mask != NULL)
@@ -201,14 +213,16 @@ static void fill_samples(const void *source_pointer, size_t first, size_t column
                     ((float *)panel)[to] = (float)sum;
             }
         }
-        (void)md_grid_next(window->rank, window->kernel, kernel_position); /* as often as there are positions */
+        (void)md_grid_next(window->rank, window->kernel,
+                           kernel_position); /* as often as there are positions */
     }
 }
 
 static enum md_code deform_run(struct md_invocation *invocation)
 {
     const struct md_tensor *x = md_input(invocation, INPUT_X), *w = md_input(invocation, INPUT_W);
-    const struct md_tensor *offsets = md_input(invocation, INPUT_OFFSET), *bias = md_input(invocation, INPUT_BIAS);
+    const struct md_tensor *offsets = md_input(invocation, INPUT_OFFSET),
+                           *bias = md_input(invocation, INPUT_BIAS);
     const struct md_tensor *mask = md_input(invocation, INPUT_MASK);
     struct md_tensor *output = md_output_tensor(invocation, 0);
     struct deformation deformation;
@@ -232,7 +246,8 @@ static enum md_code deform_run(struct md_invocation *invocation)
         source.input = md_element_at(x, i * deformation.in_channels * deformation.input_plane);
         source.offsets = md_element_at(offsets, image * (offsets->count / deformation.batch));
         source.mask = mask != NULL ? md_element_at(mask, image * (mask->count / deformation.batch)) : NULL;
-        gemm.a = (struct md_matrix){ md_element_at(w, group * gemm.rows * gemm.depth), (ptrdiff_t)gemm.depth, 1 };
+        gemm.a =
+            (struct md_matrix){ md_element_at(w, group * gemm.rows * gemm.depth), (ptrdiff_t)gemm.depth, 1 };
         gemm.finish.row_bias = bias != NULL ? md_element_at(bias, group * gemm.rows) : NULL;
         gemm.c = md_element_at(output, i * gemm.rows * gemm.columns);
         md_gemm(&gemm, invocation->scratch);
@@ -240,13 +255,15 @@ static enum md_code deform_run(struct md_invocation *invocation)
     return MD_OK;
 }
 
-static enum md_code deform_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code deform_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     struct deform_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
         return MD_RESOURCE_EXHAUSTED;
     MD_TRY(md_window_options_read(configuration, &parameters->options));
-    MD_TRY(md_attribute_int(configuration->attributes, "group", 1, &parameters->groups, configuration->error));
+    MD_TRY(
+        md_attribute_int(configuration->attributes, "group", 1, &parameters->groups, configuration->error));
     MD_TRY(md_attribute_int(configuration->attributes, "offset_group", 1, &parameters->offset_groups,
                             configuration->error));
     *out_parameters = parameters;
@@ -254,7 +271,7 @@ static enum md_code deform_configure(const struct md_configuration *configuratio
 }
 
 const struct md_operator md_operators_deform_conv[] = {
-    { MD_ONNX, "DeformConv", 19, MD_OPSET_NEWEST, 3, 5, 1, 1, MD_TYPES_FLOAT, MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64), 0,
-      deform_configure, deform_prepare, deform_run },
+    { MD_ONNX, "DeformConv", 19, MD_OPSET_NEWEST, 3, 5, 1, 1, MD_TYPES_FLOAT,
+      MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64), 0, deform_configure, deform_prepare, deform_run },
     { 0 },
 };

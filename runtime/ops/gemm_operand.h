@@ -8,12 +8,12 @@
 /* FP32, FP64, INT32, UINT32, INT64, UINT64. False: no product of this type. */
 bool md_gemm_type_of(enum md_datatype datatype, enum md_gemm_type *out_type);
 
-/* In configure: packs B[depth, columns], whose element (k,j) is element offset + k * row_stride + j * column_stride
- * of `tensor`, into the arena. *out_packed stays NULL when `tensor` is NULL, empty, or of a type without a product.
- * The caller has checked that the elements exist. RESOURCE_EXHAUSTED: memory. */
+/* In configure: packs B[depth, columns], whose element (k,j) is element offset + k * row_stride + j *
+ * column_stride of `tensor`, into the arena. *out_packed stays NULL when `tensor` is NULL, empty, or of a
+ * type without a product. The caller has checked that the elements exist. RESOURCE_EXHAUSTED: memory. */
 MD_NODISCARD enum md_code md_pack_weight(const struct md_configuration *configuration,
-                                         const struct md_tensor *tensor, size_t offset, size_t depth, size_t columns,
-                                         ptrdiff_t row_stride, ptrdiff_t column_stride,
+                                         const struct md_tensor *tensor, size_t offset, size_t depth,
+                                         size_t columns, ptrdiff_t row_stride, ptrdiff_t column_stride,
                                          const struct md_packed_matrix **out_packed);
 
 /* The constant behind input `index`, or NULL. */

@@ -28,8 +28,7 @@ static enum md_code global_prepare(struct md_invocation *invocation)
     for (size_t channel = 0; channel < output->count; channel++) {                                           \
         const type *values = md_elements(const type, input) + channel * plane;                               \
         type result = 0;                                                                                     \
-        statement                                                                                            \
-        md_elements(type, output)[channel] = result;                                                         \
+        statement md_elements(type, output)[channel] = result;                                               \
     }
 
 #define MAX_CHANNEL                                                                                          \
@@ -49,9 +48,9 @@ static enum md_code global_prepare(struct md_invocation *invocation)
     {                                                                                                        \
         double sum = 0;                                                                                      \
         for (size_t i = 0; i < plane; i++)                                                                   \
-            sum += p == 1.0 ? fabs((double)values[i]) :                                                      \
-                   p == 2.0 ? (double)values[i] * (double)values[i] :                                        \
-                              pow(fabs((double)values[i]), p);                                               \
+            sum += p == 1.0   ? fabs((double)values[i])                                                      \
+                   : p == 2.0 ? (double)values[i] * (double)values[i]                                        \
+                              : pow(fabs((double)values[i]), p);                                             \
         result = (type)(p == 1.0 ? sum : p == 2.0 ? sqrt(sum) : pow(sum, 1.0 / p));                          \
     }
 
@@ -123,11 +122,11 @@ static enum md_code norm_configure(const struct md_configuration *configuration,
 #define NATIVE (MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64))
 
 const struct md_operator md_operators_global_pool[] = {
-    { MD_ONNX, "GlobalAveragePool", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, NULL, global_prepare,
-      average_run },
+    { MD_ONNX, "GlobalAveragePool", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, NULL,
+      global_prepare, average_run },
     { MD_ONNX, "GlobalLpPool", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, norm_configure,
       global_prepare, norm_run },
-    { MD_ONNX, "GlobalMaxPool", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, NULL, global_prepare,
-      max_run },
+    { MD_ONNX, "GlobalMaxPool", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, NULL,
+      global_prepare, max_run },
     { 0 },
 };

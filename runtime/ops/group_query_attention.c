@@ -1,8 +1,10 @@
-/* group_query_attention.c - com.microsoft's GroupQueryAttention: causal attention of a decoder whose query heads share
- * key heads, with a cache whose valid length is given per batch entry, rotary positions and a local window.
+/* group_query_attention.c - com.microsoft's GroupQueryAttention: causal attention of a decoder whose query
+ * heads share key heads, with a cache whose valid length is given per batch entry, rotary positions and a
+ * local window.
  *
- * Batch entry b holds total = seqlens_k[b] + 1 tokens after this step, past = total - sequence_length of them (none
- * in a prompt, which may be padded on the right). New rows go to [past, past + sequence_length) of the cache. */
+ * Batch entry b holds total = seqlens_k[b] + 1 tokens after this step, past = total - sequence_length of them
+ * (none in a prompt, which may be padded on the right). New rows go to [past, past + sequence_length) of the
+ * cache. */
 #include "operator_table.h"
 #include "padding_mask.h"
 #include "parameters.h"
@@ -11,8 +13,19 @@
 #include <math.h>
 
 enum {
-    INPUT_QUERY, INPUT_KEY, INPUT_VALUE, INPUT_PAST_KEY, INPUT_PAST_VALUE, INPUT_LENGTHS, INPUT_TOTAL, INPUT_COSINES,
-    INPUT_SINES, INPUT_POSITIONS, INPUT_ATTENTION_BIAS, INPUT_SINKS, INPUT_LIMIT
+    INPUT_QUERY,
+    INPUT_KEY,
+    INPUT_VALUE,
+    INPUT_PAST_KEY,
+    INPUT_PAST_VALUE,
+    INPUT_LENGTHS,
+    INPUT_TOTAL,
+    INPUT_COSINES,
+    INPUT_SINES,
+    INPUT_POSITIONS,
+    INPUT_ATTENTION_BIAS,
+    INPUT_SINKS,
+    INPUT_LIMIT
 };
 enum { OUTPUT_Y, OUTPUT_PRESENT_KEY, OUTPUT_PRESENT_VALUE, OUTPUT_SCORES };
 
@@ -50,8 +63,8 @@ static enum md_code open_heads(struct md_invocation *invocation, struct call *ca
     int64_t heads = parameters->heads, kv_heads = parameters->kv_heads, width = query->shape.dims[2];
     int64_t shares = key == NULL ? heads + 2 * kv_heads : heads;
     if (width == 0 || width % shares != 0)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "query has width %lld for %lld heads", (long long)width,
-                       (long long)shares);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "query has width %lld for %lld heads",
+                       (long long)width, (long long)shares);
     core->batch = (size_t)query->shape.dims[0];
     core->query_length = (size_t)query->shape.dims[1];
     if (core->query_length == 0)
@@ -71,12 +84,14 @@ static enum md_code open_heads(struct md_invocation *invocation, struct call *ca
         return MD_OK;
     }
     MD_TRY(md_expect_tensor(invocation, INPUT_VALUE));
-    struct md_shape expected = { 3, { query->shape.dims[0], query->shape.dims[1], kv_heads * (width / shares) } };
+    struct md_shape expected = {
+        3, { query->shape.dims[0], query->shape.dims[1], kv_heads * (width / shares) }
+    };
     char text[MD_SHAPE_TEXT_SIZE], wanted[MD_SHAPE_TEXT_SIZE];
     if (!md_shape_equal(&key->shape, &expected) || !md_shape_equal(&value->shape, &expected))
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "key or value has shape %s, expected %s",
-                       md_shape_text(md_shape_equal(&key->shape, &expected) ? &value->shape : &key->shape, text,
-                                     sizeof text),
+                       md_shape_text(md_shape_equal(&key->shape, &expected) ? &value->shape : &key->shape,
+                                     text, sizeof text),
                        md_shape_text(&expected, wanted, sizeof wanted));
     call->key = md_heads_side_by_side(key->bytes, core->kv_heads, rows, size);
     call->value = md_heads_side_by_side(value->bytes, core->kv_heads, rows, size);
@@ -90,23 +105,25 @@ static enum md_code open_past(struct md_invocation *invocation, struct call *cal
     const struct md_attention *core = &call->core;
     char text[MD_SHAPE_TEXT_SIZE];
     if ((past_key == NULL) != (past_value == NULL))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "past_key and past_value must be given together");
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "past_key and past_value must be given together");
     if (past_key == NULL)
         return MD_OK;
     MD_TRY(md_expect_rank(invocation, INPUT_PAST_KEY, 4, 4));
     const int64_t *dims = past_key->shape.dims;
-    if ((size_t)dims[0] != core->batch || (size_t)dims[1] != core->kv_heads || (size_t)dims[3] != core->head_size ||
-        !md_shape_equal(&past_key->shape, &past_value->shape))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "past has shape %s, expected [%zu,%zu,*,%zu] twice",
-                       md_shape_text(&past_key->shape, text, sizeof text), core->batch, core->kv_heads,
-                       core->head_size);
+    if ((size_t)dims[0] != core->batch || (size_t)dims[1] != core->kv_heads ||
+        (size_t)dims[3] != core->head_size || !md_shape_equal(&past_key->shape, &past_value->shape))
+        return md_fail(
+            invocation->error, MD_INVALID_ARGUMENT, "past has shape %s, expected [%zu,%zu,*,%zu] twice",
+            md_shape_text(&past_key->shape, text, sizeof text), core->batch, core->kv_heads, core->head_size);
     call->past_capacity = (size_t)dims[2];
     return MD_OK;
 }
 
 static enum md_code open_lengths(struct md_invocation *invocation, struct call *call)
 {
-    const struct md_tensor *lengths = md_input(invocation, INPUT_LENGTHS), *total = md_input(invocation, INPUT_TOTAL);
+    const struct md_tensor *lengths = md_input(invocation, INPUT_LENGTHS),
+                           *total = md_input(invocation, INPUT_TOTAL);
     struct md_attention *core = &call->core;
     MD_TRY(md_expect_tensor(invocation, INPUT_LENGTHS));
     MD_TRY(md_expect_tensor(invocation, INPUT_TOTAL));
@@ -114,12 +131,13 @@ static enum md_code open_lengths(struct md_invocation *invocation, struct call *
     MD_TRY(md_expect_datatype(invocation, INPUT_TOTAL, MD_TYPE(MD_INT32)));
     if (lengths->count != core->batch || total->count != 1)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT,
-                       "seqlens_k has %zu elements for a batch of %zu, total_sequence_length has %zu", lengths->count,
-                       core->batch, total->count);
+                       "seqlens_k has %zu elements for a batch of %zu, total_sequence_length has %zu",
+                       lengths->count, core->batch, total->count);
     int64_t whole = md_elements(const int32_t, total)[0];
     if (whole < (int64_t)core->query_length)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "total_sequence_length is %lld, the query has length %zu",
-                       (long long)whole, core->query_length);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "total_sequence_length is %lld, the query has length %zu", (long long)whole,
+                       core->query_length);
     call->lengths = md_elements(const int32_t, lengths);
     call->is_prompt = (size_t)whole == core->query_length;
     core->key_length = (size_t)whole > call->past_capacity ? (size_t)whole : call->past_capacity;
@@ -137,7 +155,8 @@ static enum md_code open_lengths(struct md_invocation *invocation, struct call *
 static enum md_code open_rotary(struct md_invocation *invocation, struct call *call)
 {
     const struct group_parameters *parameters = invocation->parameters;
-    const struct md_tensor *cosines = md_input(invocation, INPUT_COSINES), *sines = md_input(invocation, INPUT_SINES);
+    const struct md_tensor *cosines = md_input(invocation, INPUT_COSINES),
+                           *sines = md_input(invocation, INPUT_SINES);
     const struct md_tensor *positions = md_input(invocation, INPUT_POSITIONS);
     const struct md_attention *core = &call->core;
     if (!parameters->do_rotary)
@@ -148,18 +167,20 @@ static enum md_code open_rotary(struct md_invocation *invocation, struct call *c
     MD_TRY(md_expect_datatype(invocation, INPUT_POSITIONS, MD_TYPE(MD_INT64)));
     call->half = (size_t)cosines->shape.dims[1];
     if (!md_shape_equal(&cosines->shape, &sines->shape) || call->half > core->head_size / 2)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "rotary caches have %zu columns for heads of %zu",
-                       call->half, core->head_size);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "rotary caches have %zu columns for heads of %zu", call->half, core->head_size);
     if (positions != NULL && positions->count != core->batch * core->query_length)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "position_ids has %zu elements, there are %zu tokens",
-                       positions->count, core->batch * core->query_length);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "position_ids has %zu elements, there are %zu tokens", positions->count,
+                       core->batch * core->query_length);
     for (size_t token = 0; token < core->batch * core->query_length; token++) {
         size_t b = token / core->query_length, row = token % core->query_length;
-        int64_t position = positions != NULL ? md_elements(const int64_t, positions)[token] :
-                                               (int64_t)(past_of(call, b) + row);
+        int64_t position = positions != NULL ? md_elements(const int64_t, positions)[token]
+                                             : (int64_t)(past_of(call, b) + row);
         if (position < 0 || position >= cosines->shape.dims[0])
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "position %lld: the rotary caches have %lld rows",
-                           (long long)position, (long long)cosines->shape.dims[0]);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "position %lld: the rotary caches have %lld rows", (long long)position,
+                           (long long)cosines->shape.dims[0]);
     }
     return MD_OK;
 }
@@ -168,8 +189,8 @@ static enum md_code open_call(struct md_invocation *invocation, struct call *out
 {
     const struct group_parameters *parameters = invocation->parameters;
     const struct md_tensor *sinks = md_input(invocation, INPUT_SINKS);
-    static const size_t reals[] = { INPUT_KEY, INPUT_VALUE, INPUT_PAST_KEY, INPUT_PAST_VALUE, INPUT_COSINES,
-                                    INPUT_SINES, INPUT_ATTENTION_BIAS, INPUT_SINKS };
+    static const size_t reals[] = { INPUT_KEY,     INPUT_VALUE, INPUT_PAST_KEY,       INPUT_PAST_VALUE,
+                                    INPUT_COSINES, INPUT_SINES, INPUT_ATTENTION_BIAS, INPUT_SINKS };
     struct call call = { .window = parameters->window, .is_causal = parameters->is_causal };
     MD_TRY(md_expect_tensor(invocation, INPUT_QUERY));
     MD_TRY(md_expect_rank(invocation, INPUT_QUERY, 3, 3));
@@ -177,7 +198,8 @@ static enum md_code open_call(struct md_invocation *invocation, struct call *out
         MD_TRY(md_expect_same_datatype(invocation, INPUT_QUERY, reals[i]));
     for (size_t i = INPUT_LIMIT; i < invocation->input_count; i++)
         if (md_input(invocation, i) != NULL)
-            return md_fail(invocation->error, MD_UNIMPLEMENTED, "input %zu of this operator has no kernel", i);
+            return md_fail(invocation->error, MD_UNIMPLEMENTED, "input %zu of this operator has no kernel",
+                           i);
     MD_TRY(open_heads(invocation, &call));
     MD_TRY(open_past(invocation, &call));
     MD_TRY(open_lengths(invocation, &call));
@@ -188,12 +210,13 @@ static enum md_code open_call(struct md_invocation *invocation, struct call *out
     core->stage = parameters->stage;
     core->has_zero_sink = parameters->smooth;
     if (sinks != NULL && sinks->count != core->heads)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "head_sink has %zu elements for %zu heads", sinks->count,
-                       core->heads);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "head_sink has %zu elements for %zu heads",
+                       sinks->count, core->heads);
     core->sinks = sinks != NULL ? md_elements(const float, sinks) : NULL;
     struct md_attention bias_sizes = *core;
     bias_sizes.key_length = (size_t)md_elements(const int32_t, md_input(invocation, INPUT_TOTAL))[0];
-    MD_TRY(md_attention_bias_open(invocation, INPUT_ATTENTION_BIAS, &bias_sizes, &call.bias, call.bias_strides));
+    MD_TRY(
+        md_attention_bias_open(invocation, INPUT_ATTENTION_BIAS, &bias_sizes, &call.bias, call.bias_strides));
     *out_call = call;
     return MD_OK;
 }
@@ -212,7 +235,8 @@ static bool lay_out(const struct call *call, struct layout *out_layout)
         size_t size;
         if (__builtin_mul_overflow(rows[i], lengths[i], &size) ||
             __builtin_mul_overflow(size, core->head_size * sizeof(float), &size) ||
-            __builtin_add_overflow(size, 63, &size) || __builtin_add_overflow(total, size & ~(size_t)63, &total))
+            __builtin_add_overflow(size, 63, &size) ||
+            __builtin_add_overflow(total, size & ~(size_t)63, &total))
             return false;
         ends[i] = total;
     }
@@ -233,9 +257,10 @@ static enum md_code group_prepare(struct md_invocation *invocation)
     int64_t whole = md_elements(const int32_t, md_input(invocation, INPUT_TOTAL))[0];
     struct md_shape scores = { 4, { batch, heads, rows, whole } };
     if (md_wants_output(invocation, OUTPUT_SCORES) && (whole != keys || core->stage == MD_SCORES_NONE))
-        return md_fail(invocation->error, MD_UNIMPLEMENTED,
-                       "output 3 needs attribute qk_output and a cache of total_sequence_length %lld, it has %lld",
-                       (long long)whole, (long long)keys);
+        return md_fail(
+            invocation->error, MD_UNIMPLEMENTED,
+            "output 3 needs attribute qk_output and a cache of total_sequence_length %lld, it has %lld",
+            (long long)whole, (long long)keys);
     MD_TRY(md_output(invocation, OUTPUT_Y, MD_FP32, &y));
     MD_TRY(md_output(invocation, OUTPUT_PRESENT_KEY, MD_FP32, &present));
     MD_TRY(md_output(invocation, OUTPUT_PRESENT_VALUE, MD_FP32, &present));
@@ -246,7 +271,8 @@ static enum md_code group_prepare(struct md_invocation *invocation)
 }
 
 /* Causal order, window and attention_bias. */
-static void add_bias(const struct md_attention *attention, size_t batch, size_t head, size_t row, void *scores)
+static void add_bias(const struct md_attention *attention, size_t batch, size_t head, size_t row,
+                     void *scores)
 {
     const struct call *call = attention->bias_owner;
     float *values = scores;
@@ -258,8 +284,8 @@ static void add_bias(const struct md_attention *attention, size_t batch, size_t 
         start = end - (size_t)call->window;
     if (call->bias != NULL) {
         const int64_t *strides = call->bias_strides;
-        const float *bias = call->bias + (int64_t)batch * strides[0] + (int64_t)head * strides[1] +
-                            (int64_t)row * strides[2];
+        const float *bias =
+            call->bias + (int64_t)batch * strides[0] + (int64_t)head * strides[1] + (int64_t)row * strides[2];
         for (size_t j = start; j < end; j++)
             values[j] += bias[j * (size_t)strides[3]];
     }
@@ -271,7 +297,8 @@ static void add_bias(const struct md_attention *attention, size_t batch, size_t 
 
 /* New rows of one batch entry, turned if they must be, to rows [first, ...) of `to`. */
 static void place_rows(struct md_invocation *invocation, const struct call *call, const struct md_heads *from,
-                       size_t heads, size_t b, bool turn, const struct md_heads *to, float *elements, size_t first)
+                       size_t heads, size_t b, bool turn, const struct md_heads *to, float *elements,
+                       size_t first)
 {
     const struct group_parameters *parameters = invocation->parameters;
     const struct md_tensor *positions = md_input(invocation, INPUT_POSITIONS);
@@ -289,13 +316,14 @@ static void place_rows(struct md_invocation *invocation, const struct call *call
             md_rotate_head(parameters->interleaved, size, half, cosines, sines,
                            (const float *)from->elements + b * from->batch_stride + h * from->head_stride +
                                r * from->row_stride,
-                           elements + b * to->batch_stride + h * to->head_stride + (first + r) * to->row_stride);
+                           elements + b * to->batch_stride + h * to->head_stride +
+                               (first + r) * to->row_stride);
     }
 }
 
 /* The cache after this step. Rows that hold no token are 0, so that masked products stay finite. */
-static struct md_heads update_cache(struct md_invocation *invocation, const struct call *call, size_t past_input,
-                                    const struct md_heads *fresh, bool turn, float *target)
+static struct md_heads update_cache(struct md_invocation *invocation, const struct call *call,
+                                    size_t past_input, const struct md_heads *fresh, bool turn, float *target)
 {
     const struct md_attention *core = &call->core;
     const struct md_tensor *past = md_input(invocation, past_input);
@@ -307,7 +335,8 @@ static struct md_heads update_cache(struct md_invocation *invocation, const stru
             float *head = target + b * cache.batch_stride + h * cache.head_stride;
             memset(head, 0, core->key_length * row * sizeof(float));
             if (kept != 0)
-                memcpy(head, md_elements(const float, past) + (b * core->kv_heads + h) * call->past_capacity * row,
+                memcpy(head,
+                       md_elements(const float, past) + (b * core->kv_heads + h) * call->past_capacity * row,
                        kept * row * sizeof(float));
         }
         place_rows(invocation, call, fresh, core->kv_heads, b, turn, &cache, target, kept);
@@ -318,7 +347,8 @@ static struct md_heads update_cache(struct md_invocation *invocation, const stru
 static enum md_code group_run(struct md_invocation *invocation)
 {
     const struct group_parameters *parameters = invocation->parameters;
-    struct md_tensor *output = md_output_tensor(invocation, OUTPUT_Y), *scores = md_output_tensor(invocation, OUTPUT_SCORES);
+    struct md_tensor *output = md_output_tensor(invocation, OUTPUT_Y),
+                     *scores = md_output_tensor(invocation, OUTPUT_SCORES);
     struct md_tensor *present_key = md_output_tensor(invocation, OUTPUT_PRESENT_KEY);
     struct md_tensor *present_value = md_output_tensor(invocation, OUTPUT_PRESENT_VALUE);
     unsigned char *scratch = invocation->scratch;
@@ -330,8 +360,9 @@ static enum md_code group_run(struct md_invocation *invocation)
     bool turn = parameters->do_rotary;
     core->key = update_cache(invocation, &call, INPUT_PAST_KEY, &call.key, turn,
                              present_key != NULL ? present_key->bytes : (void *)(scratch + layout.key));
-    core->value = update_cache(invocation, &call, INPUT_PAST_VALUE, &call.value, false,
-                               present_value != NULL ? present_value->bytes : (void *)(scratch + layout.value));
+    core->value =
+        update_cache(invocation, &call, INPUT_PAST_VALUE, &call.value, false,
+                     present_value != NULL ? present_value->bytes : (void *)(scratch + layout.value));
     core->query = md_heads_dense(scratch, core->heads, core->query_length, core->head_size);
     for (size_t b = 0; b < core->batch; b++)
         place_rows(invocation, &call, &call.query, core->heads, b, turn, &core->query, (void *)scratch, 0);
@@ -344,13 +375,14 @@ static enum md_code group_run(struct md_invocation *invocation)
     return MD_OK;
 }
 
-static enum md_code read_flags(const struct md_configuration *configuration, struct group_parameters *parameters)
+static enum md_code read_flags(const struct md_configuration *configuration,
+                               struct group_parameters *parameters)
 {
     static const struct {
         const char *name;
         int64_t absent;
-    } flags[] = { { "do_rotary", 0 }, { "rotary_interleaved", 0 }, { "causal", 1 }, { "smooth_softmax", 0 },
-                  { "qk_output", 0 }, { "sliding_window_cache", 0 } };
+    } flags[] = { { "do_rotary", 0 },      { "rotary_interleaved", 0 }, { "causal", 1 },
+                  { "smooth_softmax", 0 }, { "qk_output", 0 },          { "sliding_window_cache", 0 } };
     int64_t values[sizeof flags / sizeof flags[0]];
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         MD_TRY(md_attribute_int(configuration->attributes, flags[i].name, flags[i].absent, &values[i],
@@ -359,9 +391,12 @@ static enum md_code read_flags(const struct md_configuration *configuration, str
     parameters->interleaved = values[1] != 0;
     parameters->is_causal = values[2] != 0;
     parameters->smooth = values[3] > 0;
-    parameters->stage = values[4] == 1 ? MD_SCORES_BIASED : values[4] == 2 ? MD_SCORES_WEIGHTS : MD_SCORES_NONE;
+    parameters->stage = values[4] == 1   ? MD_SCORES_BIASED
+                        : values[4] == 2 ? MD_SCORES_WEIGHTS
+                                         : MD_SCORES_NONE;
     if (values[5] != 0)
-        return md_fail(configuration->error, MD_UNIMPLEMENTED, "attribute sliding_window_cache has no kernel");
+        return md_fail(configuration->error, MD_UNIMPLEMENTED,
+                       "attribute sliding_window_cache has no kernel");
     return MD_OK;
 }
 
@@ -380,14 +415,14 @@ static enum md_code group_configure(const struct md_configuration *configuration
     MD_TRY(read_flags(configuration, parameters));
     int64_t heads = parameters->heads, kv_heads = parameters->kv_heads;
     if (heads < 1 || heads > INT32_MAX || kv_heads < 1 || heads % kv_heads != 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "attributes num_heads %lld and kv_num_heads %lld", (long long)heads,
-                       (long long)kv_heads);
+        return md_fail(error, MD_INVALID_ARGUMENT, "attributes num_heads %lld and kv_num_heads %lld",
+                       (long long)heads, (long long)kv_heads);
     *out_parameters = parameters;
     return MD_OK;
 }
 
 const struct md_operator md_operators_group_query_attention[] = {
-    { MD_MICROSOFT, "GroupQueryAttention", 1, MD_OPSET_MICROSOFT, 1, 17, 1, 4, MD_TYPES_FLOAT & ~MD_TYPE(MD_FP64),
-      MD_TYPE(MD_FP32), 0, group_configure, group_prepare, group_run },
+    { MD_MICROSOFT, "GroupQueryAttention", 1, MD_OPSET_MICROSOFT, 1, 17, 1, 4,
+      MD_TYPES_FLOAT & ~MD_TYPE(MD_FP64), MD_TYPE(MD_FP32), 0, group_configure, group_prepare, group_run },
     { 0 },
 };

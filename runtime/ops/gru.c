@@ -13,7 +13,8 @@ static const struct md_recurrent_cell gru_cell = {
 };
 
 #define DEFINE_CELL(type)                                                                                    \
-    static void squash_##type(const struct md_recurrent_pass *pass, size_t which, size_t count, type *values) \
+    static void squash_##type(const struct md_recurrent_pass *pass, size_t which, size_t count,              \
+                              type *values)                                                                  \
     {                                                                                                        \
         const type high = (type)pass->parameters->clip;                                                      \
         for (size_t i = 0; pass->parameters->has_clip && i < count; i++)                                     \

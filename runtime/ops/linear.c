@@ -1,4 +1,5 @@
-/* linear.c - Gemm (alpha * A' * B' + beta * C), and com.microsoft's FusedGemm, which applies an activation to it. */
+/* linear.c - Gemm (alpha * A' * B' + beta * C), and com.microsoft's FusedGemm, which applies an activation to
+ * it. */
 #include "gemm_operand.h"
 #include "integer_from_real.h"
 #include "named_activation.h"
@@ -25,8 +26,8 @@ static enum md_code read_sizes(const struct md_invocation *invocation, struct si
     int64_t depth = a->dims[parameters->transpose_a ? 0 : 1];
     int64_t depth_b = b->dims[parameters->transpose_b ? 1 : 0];
     if (depth != depth_b)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "A has depth %lld, B has depth %lld", (long long)depth,
-                       (long long)depth_b);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "A has depth %lld, B has depth %lld",
+                       (long long)depth, (long long)depth_b);
     *out_sizes = (struct sizes){ (size_t)a->dims[parameters->transpose_a ? 1 : 0],
                                  (size_t)b->dims[parameters->transpose_b ? 0 : 1], (size_t)depth };
     return MD_OK;
@@ -71,8 +72,8 @@ static enum md_code gemm_prepare(struct md_invocation *invocation)
             const type *from = md_elements(const type, c) + loop.offsets[0];                                 \
             type *to = md_elements(type, output) + loop.position;                                            \
             for (size_t i = 0; i < loop.inner; i++)                                                          \
-                to[i] = beta == 1.0 ? from[i * loop.steps[0]] :                                              \
-                                      md_##type##_from_double((double)from[i * loop.steps[0]] * beta);       \
+                to[i] = beta == 1.0 ? from[i * loop.steps[0]]                                                \
+                                    : md_##type##_from_double((double)from[i * loop.steps[0]] * beta);       \
         }                                                                                                    \
         break;
 
@@ -111,8 +112,8 @@ static void scale(struct md_tensor *output, double alpha)
             const type *from = md_elements(const type, c) + loop.offsets[0];                                 \
             type *to = md_elements(type, output) + loop.position;                                            \
             for (size_t i = 0; i < loop.inner; i++)                                                          \
-                to[i] = (type)((uint64_t)to[i] + (uint64_t)md_##type##_from_double(                          \
-                                                     (double)from[i * loop.steps[0]] * beta));               \
+                to[i] = (type)((uint64_t)to[i] +                                                             \
+                               (uint64_t)md_##type##_from_double((double)from[i * loop.steps[0]] * beta));   \
         }                                                                                                    \
         break;
 
@@ -129,8 +130,8 @@ static void add_c(const struct md_tensor *c, double beta, struct md_tensor *outp
 }
 
 /* What remains of alpha, beta and C, given to the product where it can take it. */
-static void set_finish(const struct gemm_parameters *parameters, const struct md_tensor *c, struct md_tensor *output,
-                       struct md_gemm *gemm)
+static void set_finish(const struct gemm_parameters *parameters, const struct md_tensor *c,
+                       struct md_tensor *output, struct md_gemm *gemm)
 {
     bool real = gemm->type == MD_GEMM_F32 || gemm->type == MD_GEMM_F64;
     bool plain_beta = parameters->beta == 1.0;
@@ -151,7 +152,8 @@ static void set_finish(const struct gemm_parameters *parameters, const struct md
 static enum md_code gemm_run(struct md_invocation *invocation)
 {
     const struct gemm_parameters *parameters = invocation->parameters;
-    const struct md_tensor *a = md_input(invocation, 0), *b = md_input(invocation, 1), *c = md_input(invocation, 2);
+    const struct md_tensor *a = md_input(invocation, 0), *b = md_input(invocation, 1),
+                           *c = md_input(invocation, 2);
     struct md_tensor *output = md_output_tensor(invocation, 0);
     struct sizes sizes;
     if (output == NULL || output->count == 0)
@@ -181,11 +183,13 @@ static enum md_code gemm_run(struct md_invocation *invocation)
             add_c(c, parameters->beta, output);
     }
     if (real && parameters->activation.kind != MD_ACTIVATION_RELU)
-        md_named_activation_apply(&parameters->activation, gemm.type == MD_GEMM_F64, output->count, output->bytes);
+        md_named_activation_apply(&parameters->activation, gemm.type == MD_GEMM_F64, output->count,
+                                  output->bytes);
     return MD_OK;
 }
 
-static enum md_code read_attributes(const struct md_configuration *configuration, struct gemm_parameters *parameters)
+static enum md_code read_attributes(const struct md_configuration *configuration,
+                                    struct gemm_parameters *parameters)
 {
     int64_t transpose_a = 0, transpose_b = 0;
     float alpha = 1.0f, beta = 1.0f;
@@ -213,8 +217,8 @@ static enum md_code gemm_configure(const struct md_configuration *configuration,
     bool transpose = parameters->transpose_b;
     ptrdiff_t width = (ptrdiff_t)b->shape.dims[1];
     return md_pack_weight(configuration, b, 0, (size_t)b->shape.dims[transpose ? 1 : 0],
-                          (size_t)b->shape.dims[transpose ? 0 : 1], transpose ? 1 : width, transpose ? width : 1,
-                          &parameters->packed_b);
+                          (size_t)b->shape.dims[transpose ? 0 : 1], transpose ? 1 : width,
+                          transpose ? width : 1, &parameters->packed_b);
 }
 
 static enum md_code fused_configure(const struct md_configuration *configuration, const void **out_parameters)
@@ -233,14 +237,14 @@ static enum md_code fused_configure(const struct md_configuration *configuration
     if (name.bytes == NULL || name.size == 0)
         return MD_OK;
     MD_TRY(md_named_activation_find(name, activation, &parameter_count, configuration->error));
-    MD_TRY(md_attribute_float(configuration->attributes, "activation_alpha", activation->alpha, &activation->alpha,
-                              configuration->error));
-    return md_attribute_float(configuration->attributes, "activation_beta", activation->beta, &activation->beta,
-                              configuration->error);
+    MD_TRY(md_attribute_float(configuration->attributes, "activation_alpha", activation->alpha,
+                              &activation->alpha, configuration->error));
+    return md_attribute_float(configuration->attributes, "activation_beta", activation->beta,
+                              &activation->beta, configuration->error);
 }
 
-#define REAL  (MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64))
-#define WIDE  (MD_TYPE(MD_INT32) | MD_TYPE(MD_UINT32) | MD_TYPE(MD_INT64) | MD_TYPE(MD_UINT64))
+#define REAL (MD_TYPE(MD_FP32) | MD_TYPE(MD_FP64))
+#define WIDE (MD_TYPE(MD_INT32) | MD_TYPE(MD_UINT32) | MD_TYPE(MD_INT64) | MD_TYPE(MD_UINT64))
 
 const struct md_operator md_operators_linear[] = {
     { MD_ONNX, "Gemm", 1, 10, 3, 3, 1, 1, MD_TYPES_FLOAT | WIDE, REAL | WIDE, 0, gemm_configure, gemm_prepare,

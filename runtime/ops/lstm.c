@@ -1,5 +1,5 @@
-/* lstm.c - LSTM (opsets 1, 7, 14, 22) and com.microsoft's DynamicQuantizeLSTM. Gates lie in the order i, o, f, c;
- * peepholes in the order i, o, f. */
+/* lstm.c - LSTM (opsets 1, 7, 14, 22) and com.microsoft's DynamicQuantizeLSTM. Gates lie in the order i, o,
+ * f, c; peepholes in the order i, o, f. */
 #include "operator_table.h"
 #include "recurrent.h"
 
@@ -25,8 +25,9 @@ static const struct md_recurrent_cell quantized_cell = {
     .quantized = true,
 };
 
-/* One batch entry. `squashed` has room for a row of C on its way through the last activation, whose input is the one
- * that is not clipped: `clip` bounds gates, and so do the implementations that models were trained with. */
+/* One batch entry. `squashed` has room for a row of C on its way through the last activation, whose input is
+ * the one that is not clipped: `clip` bounds gates, and so do the implementations that models were trained
+ * with. */
 #define DEFINE_CELL(type)                                                                                    \
     static void clip_##type(double limit, size_t count, type *values)                                        \
     {                                                                                                        \
@@ -34,7 +35,8 @@ static const struct md_recurrent_cell quantized_cell = {
         for (size_t i = 0; i < count; i++)                                                                   \
             values[i] = values[i] > high ? high : values[i] < -high ? -high : values[i];                     \
     }                                                                                                        \
-    static void squash_##type(const struct md_recurrent_pass *pass, size_t which, size_t count, type *values) \
+    static void squash_##type(const struct md_recurrent_pass *pass, size_t which, size_t count,              \
+                              type *values)                                                                  \
     {                                                                                                        \
         if (pass->parameters->has_clip)                                                                      \
             clip_##type(pass->parameters->clip, count, values);                                              \
@@ -94,7 +96,8 @@ static enum md_code lstm_configure(const struct md_configuration *configuration,
     return md_recurrent_configure(configuration, &lstm_cell, out_parameters);
 }
 
-static enum md_code quantized_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code quantized_configure(const struct md_configuration *configuration,
+                                        const void **out_parameters)
 {
     return md_recurrent_configure(configuration, &quantized_cell, out_parameters);
 }

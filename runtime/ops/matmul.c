@@ -13,8 +13,9 @@ struct matmul_parameters {
 static enum md_code describe(const struct md_invocation *invocation, struct md_matrix_product *out_product)
 {
     const struct matmul_parameters *parameters = invocation->parameters;
-    return md_matrix_product_of(&md_input(invocation, 0)->shape, parameters->a_view, &md_input(invocation, 1)->shape,
-                                parameters->b_view, out_product, invocation->error);
+    return md_matrix_product_of(&md_input(invocation, 0)->shape, parameters->a_view,
+                                &md_input(invocation, 1)->shape, parameters->b_view, out_product,
+                                invocation->error);
 }
 
 static enum md_code matmul_prepare(struct md_invocation *invocation)
@@ -86,10 +87,12 @@ static enum md_code pack_b(const struct md_configuration *configuration, struct 
         return MD_OK;
     struct md_matrix_operand operand = md_matrix_operand_of(&b->shape, false, parameters->b_view);
     return md_pack_weight(configuration, b, 0, (size_t)operand.rows, (size_t)operand.columns,
-                          (ptrdiff_t)operand.row_stride, (ptrdiff_t)operand.column_stride, &parameters->packed_b);
+                          (ptrdiff_t)operand.row_stride, (ptrdiff_t)operand.column_stride,
+                          &parameters->packed_b);
 }
 
-static enum md_code matmul_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code matmul_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     struct matmul_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)

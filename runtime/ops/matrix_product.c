@@ -8,12 +8,14 @@ static void swap(int64_t *a, int64_t *b)
     *b = kept;
 }
 
-struct md_matrix_operand md_matrix_operand_of(const struct md_shape *shape_in, bool left, struct md_matrix_view view)
+struct md_matrix_operand md_matrix_operand_of(const struct md_shape *shape_in, bool left,
+                                              struct md_matrix_view view)
 {
     struct md_shape shape = *shape_in;
     int64_t strides[MD_MAX_RANK];
     struct md_matrix_operand operand = { .vector = shape.rank == 1,
-                                         .dense = shape.rank == 1 || (!view.transpose && !view.transpose_batch) };
+                                         .dense =
+                                             shape.rank == 1 || (!view.transpose && !view.transpose_batch) };
     if (operand.vector) {
         operand.rows = left ? 1 : shape.dims[0];
         operand.columns = left ? shape.dims[0] : 1;
@@ -44,9 +46,9 @@ struct md_matrix_operand md_matrix_operand_of(const struct md_shape *shape_in, b
     return operand;
 }
 
-enum md_code md_matrix_product_of(const struct md_shape *a, struct md_matrix_view a_view, const struct md_shape *b,
-                                  struct md_matrix_view b_view, struct md_matrix_product *out_product,
-                                  struct md_error *error)
+enum md_code md_matrix_product_of(const struct md_shape *a, struct md_matrix_view a_view,
+                                  const struct md_shape *b, struct md_matrix_view b_view,
+                                  struct md_matrix_product *out_product, struct md_error *error)
 {
     struct md_matrix_product product;
     char text_a[MD_SHAPE_TEXT_SIZE], text_b[MD_SHAPE_TEXT_SIZE];
@@ -70,11 +72,13 @@ enum md_code md_matrix_product_of(const struct md_shape *a, struct md_matrix_vie
     return MD_OK;
 }
 
-static void set_strides(const struct md_matrix_operand *operand, const struct md_shape *batch, int64_t *out_strides)
+static void set_strides(const struct md_matrix_operand *operand, const struct md_shape *batch,
+                        int64_t *out_strides)
 {
     int32_t missing = batch->rank - operand->batch.rank;
     for (int32_t i = 0; i < batch->rank; i++)
-        out_strides[i] = i < missing || operand->batch.dims[i - missing] == 1 ? 0 : operand->batch_strides[i - missing];
+        out_strides[i] =
+            i < missing || operand->batch.dims[i - missing] == 1 ? 0 : operand->batch_strides[i - missing];
 }
 
 void md_matrix_walk_start(const struct md_matrix_product *product, struct md_matrix_walk *out_walk)

@@ -23,13 +23,14 @@ struct md_matrix_view {
 
 struct md_matrix_product {
     struct md_matrix_operand a, b;
-    struct md_shape batch;  /* of the output */
+    struct md_shape batch; /* of the output */
     struct md_shape output;
-    size_t matrices;        /* product of the batch dims */
+    size_t matrices; /* product of the batch dims */
 };
 
 /* Rank at least 1; views do not apply to vectors. */
-struct md_matrix_operand md_matrix_operand_of(const struct md_shape *shape, bool left, struct md_matrix_view view);
+struct md_matrix_operand md_matrix_operand_of(const struct md_shape *shape, bool left,
+                                              struct md_matrix_view view);
 
 /* INVALID_ARGUMENT: a rank is 0, or the shapes cannot be multiplied. */
 MD_NODISCARD enum md_code md_matrix_product_of(const struct md_shape *a, struct md_matrix_view a_view,

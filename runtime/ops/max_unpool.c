@@ -26,8 +26,9 @@ static enum md_code implied_shape(const struct md_invocation *invocation, struct
         for (int32_t end = 0; fits && options->pad_count != 0 && end < 2; end++)
             fits = !__builtin_sub_overflow(dim, options->pads[i + end * window.rank], &dim);
         if (!fits || dim < 0)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "spatial dimension %d of %lld cannot be unpooled",
-                           (int)i, (long long)x->dims[i + 2]);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "spatial dimension %d of %lld cannot be unpooled", (int)i,
+                           (long long)x->dims[i + 2]);
         out_shape->dims[i + 2] = dim;
     }
     return MD_OK;
@@ -53,12 +54,13 @@ static enum md_code unpool_prepare(struct md_invocation *invocation)
     struct md_shape output = implied;
     if (md_input(invocation, 2) != NULL) {
         if (count != (size_t)x->shape.rank)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "output_shape has %zu numbers, expected %d", count,
-                           (int)x->shape.rank);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "output_shape has %zu numbers, expected %d", count, (int)x->shape.rank);
         output = md_shape_of(x->shape.rank, dims);
         for (int32_t i = 0; i < output.rank; i++)
             if (i < 2 ? dims[i] != implied.dims[i] : dims[i] < 0)
-                return md_fail(invocation->error, MD_INVALID_ARGUMENT, "output_shape is %s, input 0 has shape %s",
+                return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                               "output_shape is %s, input 0 has shape %s",
                                md_shape_text(&output, text, sizeof text),
                                md_shape_text(&x->shape, text_x, sizeof text_x));
     }
@@ -66,7 +68,8 @@ static enum md_code unpool_prepare(struct md_invocation *invocation)
 }
 
 /* An index counts the elements of the implied shape; the same coordinates are looked up in the output. */
-static bool locate(const struct md_shape *implied, const struct md_shape *output, int64_t index, size_t *out_at)
+static bool locate(const struct md_shape *implied, const struct md_shape *output, int64_t index,
+                   size_t *out_at)
 {
     size_t at = 0, stride = 1;
     if (index < 0)
@@ -108,7 +111,8 @@ static enum md_code unpool_run(struct md_invocation *invocation)
     return MD_OK;
 }
 
-static enum md_code unpool_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code unpool_configure(const struct md_configuration *configuration,
+                                     const void **out_parameters)
 {
     struct unpool_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
@@ -118,7 +122,7 @@ static enum md_code unpool_configure(const struct md_configuration *configuratio
 }
 
 const struct md_operator md_operators_max_unpool[] = {
-    { MD_ONNX, "MaxUnpool", 9, MD_OPSET_NEWEST, 2, 3, 1, 1, MD_TYPES_FLOAT, 0, 0, unpool_configure, unpool_prepare,
-      unpool_run },
+    { MD_ONNX, "MaxUnpool", 9, MD_OPSET_NEWEST, 2, 3, 1, 1, MD_TYPES_FLOAT, 0, 0, unpool_configure,
+      unpool_prepare, unpool_run },
     { 0 },
 };

@@ -1,5 +1,5 @@
-/* multi_head_attention.c - com.microsoft's MultiHeadAttention: projected Q, K and V (apart, K and V packed, all three
- * packed, or K and V as heads), a bias of the projections, masks, and a key-value cache. */
+/* multi_head_attention.c - com.microsoft's MultiHeadAttention: projected Q, K and V (apart, K and V packed,
+ * all three packed, or K and V as heads), a bias of the projections, masks, and a key-value cache. */
 #include "operator_table.h"
 #include "padding_mask.h"
 #include "parameters.h"
@@ -7,8 +7,16 @@
 #include <math.h>
 
 enum {
-    INPUT_QUERY, INPUT_KEY, INPUT_VALUE, INPUT_BIAS, INPUT_MASK, INPUT_ATTENTION_BIAS, INPUT_PAST_KEY,
-    INPUT_PAST_VALUE, INPUT_PAST_LENGTH, INPUT_BEAMS
+    INPUT_QUERY,
+    INPUT_KEY,
+    INPUT_VALUE,
+    INPUT_BIAS,
+    INPUT_MASK,
+    INPUT_ATTENTION_BIAS,
+    INPUT_PAST_KEY,
+    INPUT_PAST_VALUE,
+    INPUT_PAST_LENGTH,
+    INPUT_BEAMS
 };
 enum { OUTPUT_Y, OUTPUT_PRESENT_KEY, OUTPUT_PRESENT_VALUE, OUTPUT_SCORES };
 
@@ -22,20 +30,23 @@ struct call {
     struct md_attention core;
     struct md_heads key, value; /* new rows, before the bias */
     size_t past_length, new_length;
-    bool key_bias;              /* K and V get a bias, too (not when they are heads of another attention) */
+    bool key_bias; /* K and V get a bias, too (not when they are heads of another attention) */
 };
 
 static enum md_code fail_shape(struct md_invocation *invocation, size_t input)
 {
     char text[MD_SHAPE_TEXT_SIZE];
-    return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has shape %s, which does not fit the others", input,
+    return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                   "input %zu has shape %s, which does not fit the others", input,
                    md_shape_text(&md_input(invocation, input)->shape, text, sizeof text));
 }
 
 /* Packed tensors: [batch, rows, heads, parts, size]. */
-static struct md_heads packed(const float *elements, size_t heads, size_t rows, size_t parts, size_t size, size_t part)
+static struct md_heads packed(const float *elements, size_t heads, size_t rows, size_t parts, size_t size,
+                              size_t part)
 {
-    return (struct md_heads){ elements + part * size, rows * heads * parts * size, parts * size, heads * parts * size };
+    return (struct md_heads){ elements + part * size, rows * heads * parts * size, parts * size,
+                              heads * parts * size };
 }
 
 static enum md_code open_query(struct md_invocation *invocation, struct call *call)
@@ -51,8 +62,8 @@ static enum md_code open_query(struct md_invocation *invocation, struct call *ca
     core->query_length = (size_t)dims[1];
     if (query->shape.rank == 3) {
         if (dims[2] % parameters->heads != 0)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "hidden size %lld for %lld heads", (long long)dims[2],
-                           (long long)parameters->heads);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "hidden size %lld for %lld heads",
+                           (long long)dims[2], (long long)parameters->heads);
         core->head_size = (size_t)(dims[2] / parameters->heads);
         core->query = md_heads_side_by_side(query->bytes, core->heads, core->query_length, core->head_size);
         return MD_OK;
@@ -81,7 +92,8 @@ static enum md_code open_key(struct md_invocation *invocation, struct call *call
     size_t size = core->head_size, heads = core->heads;
     bool same_batch = key->shape.rank >= 3 && (size_t)dims[0] == core->batch;
     if (key->shape.rank == 5) {
-        if (!same_batch || value != NULL || (size_t)dims[2] != heads || dims[3] != 2 || (size_t)dims[4] != size)
+        if (!same_batch || value != NULL || (size_t)dims[2] != heads || dims[3] != 2 ||
+            (size_t)dims[4] != size)
             return fail_shape(invocation, INPUT_KEY);
         call->new_length = (size_t)dims[1];
         core->value_size = size;
@@ -120,10 +132,12 @@ static enum md_code open_past(struct md_invocation *invocation, struct call *cal
     const struct md_tensor *past_value = md_input(invocation, INPUT_PAST_VALUE);
     const struct md_attention *core = &call->core;
     if (md_input(invocation, INPUT_PAST_LENGTH) != NULL || md_input(invocation, INPUT_BEAMS) != NULL)
-        return md_fail(invocation->error, MD_UNIMPLEMENTED,
-                       "inputs past_sequence_length and cache_indirection (shared cache buffers) have no kernel");
+        return md_fail(
+            invocation->error, MD_UNIMPLEMENTED,
+            "inputs past_sequence_length and cache_indirection (shared cache buffers) have no kernel");
     if ((past_key == NULL) != (past_value == NULL))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "past_key and past_value must be given together");
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "past_key and past_value must be given together");
     if (past_key != NULL) {
         const int64_t *k = past_key->shape.dims, *v = past_value->shape.dims;
         MD_TRY(md_expect_rank(invocation, INPUT_PAST_KEY, 4, 4));
@@ -157,8 +171,8 @@ static enum md_code open_call(struct md_invocation *invocation, struct call *out
     const struct md_tensor *bias = md_input(invocation, INPUT_BIAS);
     size_t expected = core->heads * (2 * core->head_size + core->value_size);
     if (bias != NULL && bias->count != expected)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "bias has %zu elements, expected %zu", bias->count,
-                       expected);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "bias has %zu elements, expected %zu",
+                       bias->count, expected);
     *out_call = call;
     return MD_OK;
 }
@@ -171,7 +185,8 @@ struct layout {
 static bool reserve(size_t *total, size_t rows, size_t width, size_t *out_end)
 {
     size_t size;
-    bool fits = !__builtin_mul_overflow(rows, width, &size) && !__builtin_mul_overflow(size, sizeof(float), &size) &&
+    bool fits = !__builtin_mul_overflow(rows, width, &size) &&
+                !__builtin_mul_overflow(size, sizeof(float), &size) &&
                 !__builtin_add_overflow(size, 63, &size) &&
                 !__builtin_add_overflow(*total, size & ~(size_t)63, total);
     *out_end = *total;
@@ -186,7 +201,8 @@ static bool lay_out(const struct call *call, struct layout *out_layout)
     bool fits = reserve(&total, heads * core->query_length, core->head_size, &layout.key) &&
                 reserve(&total, heads * core->key_length, core->head_size, &layout.value) &&
                 reserve(&total, heads * core->key_length, core->value_size, &layout.core) &&
-                md_attention_scratch(core, &scratch) && !__builtin_add_overflow(total, scratch, &layout.total);
+                md_attention_scratch(core, &scratch) &&
+                !__builtin_add_overflow(total, scratch, &layout.total);
     *out_layout = layout;
     return fits;
 }
@@ -217,29 +233,30 @@ static enum md_code head_prepare(struct md_invocation *invocation)
 }
 
 /* Adds a bias [heads * size] to rows [first, first + rows) of dense heads. */
-static void add_bias(const struct md_attention *core, const float *bias, size_t rows, size_t size, size_t first,
-                     const struct md_heads *heads, float *elements)
+static void add_bias(const struct md_attention *core, const float *bias, size_t rows, size_t size,
+                     size_t first, const struct md_heads *heads, float *elements)
 {
     for (size_t b = 0; bias != NULL && rows != 0 && b < core->batch; b++)
         for (size_t h = 0; h < core->heads; h++)
             for (size_t r = 0; r < rows; r++)
                 for (size_t i = 0; i < size; i++)
-                    elements[b * heads->batch_stride + h * heads->head_stride + (first + r) * heads->row_stride + i] +=
-                        bias[h * size + i];
+                    elements[b * heads->batch_stride + h * heads->head_stride +
+                             (first + r) * heads->row_stride + i] += bias[h * size + i];
 }
 
 /* Past rows, then new rows with their bias, as dense heads in `target`. */
-static struct md_heads join(const struct call *call, const struct md_tensor *past, const struct md_heads *fresh,
-                            const float *bias, size_t size, float *target)
+static struct md_heads join(const struct call *call, const struct md_tensor *past,
+                            const struct md_heads *fresh, const float *bias, size_t size, float *target)
 {
     const struct md_attention *core = &call->core;
     struct md_heads joined = md_heads_dense(target, core->heads, core->key_length, size);
     if (past != NULL) {
         struct md_heads old = md_heads_dense(past->bytes, core->heads, call->past_length, size);
-        md_heads_copy(&old, core->batch, core->heads, call->past_length, size * sizeof(float), sizeof(float), &joined, 0);
+        md_heads_copy(&old, core->batch, core->heads, call->past_length, size * sizeof(float), sizeof(float),
+                      &joined, 0);
     }
-    md_heads_copy(fresh, core->batch, core->heads, call->new_length, size * sizeof(float), sizeof(float), &joined,
-                  call->past_length);
+    md_heads_copy(fresh, core->batch, core->heads, call->new_length, size * sizeof(float), sizeof(float),
+                  &joined, call->past_length);
     add_bias(core, bias, call->new_length, size, call->past_length, &joined, target);
     return joined;
 }
@@ -255,8 +272,8 @@ static void open_operands(struct md_invocation *invocation, const struct layout 
     size_t hidden = core->heads * core->head_size;
     if (bias != NULL) {
         struct md_heads query = md_heads_dense(scratch, core->heads, core->query_length, core->head_size);
-        md_heads_copy(&core->query, core->batch, core->heads, core->query_length, core->head_size * sizeof(float),
-                      sizeof(float), &query, 0);
+        md_heads_copy(&core->query, core->batch, core->heads, core->query_length,
+                      core->head_size * sizeof(float), sizeof(float), &query, 0);
         add_bias(core, bias, core->query_length, core->head_size, 0, &query, (void *)scratch);
         core->query = query;
     }
@@ -275,7 +292,8 @@ static void open_operands(struct md_invocation *invocation, const struct layout 
 static enum md_code head_run(struct md_invocation *invocation)
 {
     const struct head_parameters *parameters = invocation->parameters;
-    struct md_tensor *output = md_output_tensor(invocation, OUTPUT_Y), *scores = md_output_tensor(invocation, OUTPUT_SCORES);
+    struct md_tensor *output = md_output_tensor(invocation, OUTPUT_Y),
+                     *scores = md_output_tensor(invocation, OUTPUT_SCORES);
     struct call call;
     struct md_padding_mask mask;
     struct layout layout;
@@ -289,7 +307,8 @@ static enum md_code head_run(struct md_invocation *invocation)
     core->bias_owner = &mask;
     core->scores = scores != NULL ? scores->bytes : NULL;
     if (output != NULL)
-        core->output = md_heads_side_by_side(output->bytes, core->heads, core->query_length, core->value_size);
+        core->output =
+            md_heads_side_by_side(output->bytes, core->heads, core->query_length, core->value_size);
     md_attention_run(core, (unsigned char *)invocation->scratch + layout.core);
     return MD_OK;
 }
@@ -307,14 +326,15 @@ static enum md_code head_configure(const struct md_configuration *configuration,
     MD_TRY(md_attribute_float(attributes, "scale", 0, &parameters->scale, error));
     MD_TRY(md_attribute_float(attributes, "mask_filter_value", -10000.0f, &parameters->filter, error));
     if (parameters->heads < 1 || parameters->heads > INT32_MAX)
-        return md_fail(error, MD_INVALID_ARGUMENT, "attribute num_heads is %lld", (long long)parameters->heads);
+        return md_fail(error, MD_INVALID_ARGUMENT, "attribute num_heads is %lld",
+                       (long long)parameters->heads);
     parameters->is_causal = unidirectional != 0;
     *out_parameters = parameters;
     return MD_OK;
 }
 
 const struct md_operator md_operators_multi_head_attention[] = {
-    { MD_MICROSOFT, "MultiHeadAttention", 1, MD_OPSET_MICROSOFT, 1, 10, 1, 4, MD_TYPES_FLOAT & ~MD_TYPE(MD_FP64),
-      MD_TYPE(MD_FP32), 0, head_configure, head_prepare, head_run },
+    { MD_MICROSOFT, "MultiHeadAttention", 1, MD_OPSET_MICROSOFT, 1, 10, 1, 4,
+      MD_TYPES_FLOAT & ~MD_TYPE(MD_FP64), MD_TYPE(MD_FP32), 0, head_configure, head_prepare, head_run },
     { 0 },
 };

@@ -79,9 +79,9 @@ static inline double unit_f64(double x)
         case MD_ACTIVATION_THRESHOLDED_RELU:                                                                 \
             EACH(type, x < alpha ? 0 : x)                                                                    \
         case MD_ACTIVATION_SCALED_TANH:                                                                      \
-            EACH(type, alpha *tanh(beta * x))                                                                \
+            EACH(type, alpha *tanh(beta *x))                                                                 \
         case MD_ACTIVATION_HARD_SIGMOID:                                                                     \
-            EACH(type, unit_##suffix(alpha * x + beta))                                                      \
+            EACH(type, unit_##suffix(alpha *x + beta))                                                       \
         case MD_ACTIVATION_ELU:                                                                              \
             EACH(type, x < 0 ? alpha * expm1(x) : x)                                                         \
         case MD_ACTIVATION_SOFTSIGN:                                                                         \
@@ -89,9 +89,9 @@ static inline double unit_f64(double x)
         case MD_ACTIVATION_SOFTPLUS:                                                                         \
             EACH(type, x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)))                                           \
         case MD_ACTIVATION_CLIP:                                                                             \
-            EACH(type, x < alpha ? alpha : x > beta ? beta : x)                                              \
+            EACH(type, x<alpha ? alpha : x> beta ? beta : x)                                                 \
         case MD_ACTIVATION_HARD_SWISH:                                                                       \
-            EACH(type, x *unit_##suffix(alpha * x + beta))                                                   \
+            EACH(type, x *unit_##suffix(alpha *x + beta))                                                    \
         case MD_ACTIVATION_GELU:                                                                             \
             EACH(type, x / 2 * (1 + erf(x * (type)0.70710678118654752440)))                                  \
         }                                                                                                    \

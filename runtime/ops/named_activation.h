@@ -1,7 +1,8 @@
-/* named_activation.h - activation functions that an attribute names: of recurrent networks and of fused operators.
+/* named_activation.h - activation functions that an attribute names: of recurrent networks and of fused
+ * operators.
  *
- * ONNX lists them under RNN, GRU and LSTM ("Activation functions"); com.microsoft's fused operators use the same
- * names. Names compare without regard to case. Threads: pure functions. */
+ * ONNX lists them under RNN, GRU and LSTM ("Activation functions"); com.microsoft's fused operators use the
+ * same names. Names compare without regard to case. Threads: pure functions. */
 #ifndef MD_NAMED_ACTIVATION_H
 #define MD_NAMED_ACTIVATION_H
 
@@ -35,7 +36,8 @@ struct md_named_activation {
 
 /* The activation with its default parameters, and how many parameters (alpha, then beta) it takes.
  * INVALID_ARGUMENT: no such name. */
-MD_NODISCARD enum md_code md_named_activation_find(struct md_span name, struct md_named_activation *out_activation,
+MD_NODISCARD enum md_code md_named_activation_find(struct md_span name,
+                                                   struct md_named_activation *out_activation,
                                                    size_t *out_parameter_count, struct md_error *error);
 
 /* values[i] = f(values[i]); is_double: double elements, else float. */

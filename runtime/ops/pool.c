@@ -67,7 +67,8 @@ static size_t column_major(const struct md_window *window, size_t element)
     return index;
 }
 
-/* Fills one output plane; `lowest` is what a window without elements gives. NaN wins, as in the exporters' pools. */
+/* Fills one output plane; `lowest` is what a window without elements gives. NaN wins, as in the exporters'
+ * pools. */
 #define DEFINE_MAX(datatype, type)                                                                           \
     static void max_##type(const struct pooling *pooling, const type *in, type *out, int64_t *indices,       \
                            int64_t first_index, type lowest)                                                 \
@@ -92,10 +93,10 @@ static size_t column_major(const struct md_window *window, size_t element)
             if (out != NULL)                                                                                 \
                 out[o] = best;                                                                               \
             if (indices != NULL)                                                                             \
-                indices[o] = !any ? -1 :                                                                     \
-                                    first_index + (int64_t)(pooling->parameters->column_major ?              \
-                                                                column_major(window, best_at) :              \
-                                                                best_at);                                    \
+                indices[o] = !any ? -1                                                                       \
+                                  : first_index + (int64_t)(pooling->parameters->column_major                \
+                                                                ? column_major(window, best_at)              \
+                                                                : best_at);                                  \
             (void)md_grid_next(window->rank, window->output, position); /* as often as there are outputs */  \
         }                                                                                                    \
     }
@@ -150,7 +151,8 @@ static enum md_code max_run(struct md_invocation *invocation)
         double sum = 0;                                                                                      \
         size_t count = 0;                                                                                    \
         (void)p;                                                                                             \
-        for (bool more = md_pool_box_open(&pooling->window, position, &box); more; more = md_pool_box_next(&box)) { \
+        for (bool more = md_pool_box_open(&pooling->window, position, &box); more;                           \
+             more = md_pool_box_next(&box)) {                                                                \
             for (size_t i = 0; i < box.inner; i++) {                                                         \
                 double value = (double)in[box.row + i * box.step];                                           \
                 sum += (term);                                                                               \
@@ -210,9 +212,11 @@ static enum md_code average_run(struct md_invocation *invocation)
     for (size_t i = 0; i < pooling.planes; i++) {
         size_t from = i * pooling.input_plane, to = i * pooling.output_plane;
         if (input->datatype == MD_FP32)
-            average_plane_float(&pooling, md_elements(const float, input) + from, md_elements(float, output) + to);
+            average_plane_float(&pooling, md_elements(const float, input) + from,
+                                md_elements(float, output) + to);
         else
-            average_plane_double(&pooling, md_elements(const double, input) + from, md_elements(double, output) + to);
+            average_plane_double(&pooling, md_elements(const double, input) + from,
+                                 md_elements(double, output) + to);
     }
     return MD_OK;
 }
@@ -228,9 +232,11 @@ static enum md_code norm_run(struct md_invocation *invocation)
     for (size_t i = 0; i < pooling.planes; i++) {
         size_t from = i * pooling.input_plane, to = i * pooling.output_plane;
         if (input->datatype == MD_FP32)
-            norm_plane_float(&pooling, md_elements(const float, input) + from, md_elements(float, output) + to);
+            norm_plane_float(&pooling, md_elements(const float, input) + from,
+                             md_elements(float, output) + to);
         else
-            norm_plane_double(&pooling, md_elements(const double, input) + from, md_elements(double, output) + to);
+            norm_plane_double(&pooling, md_elements(const double, input) + from,
+                              md_elements(double, output) + to);
     }
     return MD_OK;
 }
@@ -247,7 +253,8 @@ static enum md_code read_p(const struct md_configuration *configuration, double 
         *out_p = (double)whole;
     }
     if (!(*out_p > 0))
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "attribute p is %g, it must be positive", *out_p);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "attribute p is %g, it must be positive",
+                       *out_p);
     return MD_OK;
 }
 
@@ -272,13 +279,15 @@ static enum md_code pool_configure(const struct md_configuration *configuration,
 #define BYTE   (MD_TYPE(MD_INT8) | MD_TYPE(MD_UINT8))
 
 const struct md_operator md_operators_pool[] = {
-    { MD_ONNX, "AveragePool", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, pool_configure, pool_prepare,
-      average_run },
-    { MD_ONNX, "LpPool", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, pool_configure, pool_prepare,
-      norm_run },
-    { MD_ONNX, "MaxPool", 1, 7, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, pool_configure, pool_prepare, max_run },
-    { MD_ONNX, "MaxPool", 8, 11, 1, 1, 1, 2, MD_TYPES_FLOAT, NATIVE, 0, pool_configure, pool_prepare, max_run },
-    { MD_ONNX, "MaxPool", 12, MD_OPSET_NEWEST, 1, 1, 1, 2, MD_TYPES_FLOAT | BYTE, NATIVE | BYTE, 0, pool_configure,
-      pool_prepare, max_run },
+    { MD_ONNX, "AveragePool", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, pool_configure,
+      pool_prepare, average_run },
+    { MD_ONNX, "LpPool", 1, MD_OPSET_NEWEST, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, pool_configure,
+      pool_prepare, norm_run },
+    { MD_ONNX, "MaxPool", 1, 7, 1, 1, 1, 1, MD_TYPES_FLOAT, NATIVE, 0, pool_configure, pool_prepare,
+      max_run },
+    { MD_ONNX, "MaxPool", 8, 11, 1, 1, 1, 2, MD_TYPES_FLOAT, NATIVE, 0, pool_configure, pool_prepare,
+      max_run },
+    { MD_ONNX, "MaxPool", 12, MD_OPSET_NEWEST, 1, 1, 1, 2, MD_TYPES_FLOAT | BYTE, NATIVE | BYTE, 0,
+      pool_configure, pool_prepare, max_run },
     { 0 },
 };

@@ -13,7 +13,8 @@ bool md_pool_box_open(const struct md_window *window, const int64_t *position, s
     for (int32_t d = window->rank - 1; d >= 0; d--) {
         int64_t begin = position[d] * window->stride[d] - window->pad_begin[d];
         int64_t low = begin < 0 ? round_up(-begin, window->dilation[d]) : 0;
-        int64_t high = begin >= window->input[d] ? 0 : round_up(window->input[d] - begin, window->dilation[d]);
+        int64_t high =
+            begin >= window->input[d] ? 0 : round_up(window->input[d] - begin, window->dilation[d]);
         if (high > window->kernel[d])
             high = window->kernel[d];
         if (high <= low)

@@ -15,8 +15,8 @@ struct md_pool_box {
     int64_t count[MD_WINDOW_RANK];  /* of the dims outside the row */
     int64_t stride[MD_WINDOW_RANK]; /* elements from one to the next */
     int64_t index[MD_WINDOW_RANK];
-    size_t row;                     /* first element of the row in the plane */
-    size_t inner, step;             /* the row: elements, and from one to the next */
+    size_t row;         /* first element of the row in the plane */
+    size_t inner, step; /* the row: elements, and from one to the next */
 };
 
 /* False: the window has no element inside the input. window->rank is at least 1. */

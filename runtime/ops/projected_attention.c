@@ -1,5 +1,6 @@
-/* projected_attention.c - com.microsoft's Attention: the projections to Q, K and V are part of it (one product with the
- * three weight matrices side by side), with masks and a cache that holds keys and values in one tensor. */
+/* projected_attention.c - com.microsoft's Attention: the projections to Q, K and V are part of it (one
+ * product with the three weight matrices side by side), with masks and a cache that holds keys and values in
+ * one tensor. */
 #include "gemm_operand.h"
 #include "operator_table.h"
 #include "padding_mask.h"
@@ -36,9 +37,10 @@ static enum md_code read_hidden_sizes(struct md_invocation *invocation, int64_t 
         key_hidden = parameters->sizes[1];
         value_hidden = parameters->sizes[2];
     }
-    bool positive = hidden > 0 && key_hidden > 0 && value_hidden > 0 && hidden <= width && value_hidden <= width;
-    if (!positive || hidden != key_hidden || width - 2 * hidden != value_hidden || hidden % parameters->heads != 0 ||
-        value_hidden % parameters->heads != 0)
+    bool positive =
+        hidden > 0 && key_hidden > 0 && value_hidden > 0 && hidden <= width && value_hidden <= width;
+    if (!positive || hidden != key_hidden || width - 2 * hidden != value_hidden ||
+        hidden % parameters->heads != 0 || value_hidden % parameters->heads != 0)
         return md_fail(invocation->error, MD_INVALID_ARGUMENT,
                        "weights have %lld columns for hidden sizes %lld, %lld and %lld with %lld heads",
                        (long long)width, (long long)hidden, (long long)key_hidden, (long long)value_hidden,
@@ -59,8 +61,9 @@ static enum md_code open_past(struct md_invocation *invocation, struct call *cal
     const int64_t *dims = past->shape.dims;
     if (dims[0] != 2 || (size_t)dims[1] != core->batch || (size_t)dims[2] != core->heads ||
         (size_t)dims[4] != core->head_size || core->head_size != core->value_size)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "past has shape %s, expected [2,%zu,%zu,*,%zu]",
-                       md_shape_text(&past->shape, text, sizeof text), core->batch, core->heads, core->head_size);
+        return md_fail(
+            invocation->error, MD_INVALID_ARGUMENT, "past has shape %s, expected [2,%zu,%zu,*,%zu]",
+            md_shape_text(&past->shape, text, sizeof text), core->batch, core->heads, core->head_size);
     call->past_length = (size_t)dims[3];
     return MD_OK;
 }
@@ -76,11 +79,13 @@ static enum md_code open_call(struct md_invocation *invocation, struct call *out
         if (i != INPUT_MASK)
             MD_TRY(md_expect_same_datatype(invocation, INPUT_X, i));
     if (md_input(invocation, INPUT_PAST_LENGTH) != NULL)
-        return md_fail(invocation->error, MD_UNIMPLEMENTED, "input past_sequence_length (shared buffers) has no kernel");
+        return md_fail(invocation->error, MD_UNIMPLEMENTED,
+                       "input past_sequence_length (shared buffers) has no kernel");
     const struct md_tensor *x = md_input(invocation, INPUT_X), *weights = md_input(invocation, INPUT_WEIGHTS);
     const struct md_tensor *bias = md_input(invocation, INPUT_BIAS);
     int64_t hidden, value_hidden;
-    if (weights->shape.dims[0] != x->shape.dims[2] || (bias != NULL && (int64_t)bias->count != weights->shape.dims[1]))
+    if (weights->shape.dims[0] != x->shape.dims[2] ||
+        (bias != NULL && (int64_t)bias->count != weights->shape.dims[1]))
         return md_fail(invocation->error, MD_INVALID_ARGUMENT,
                        "input has width %lld, weights have %lld rows and %lld columns, bias has %zu elements",
                        (long long)x->shape.dims[2], (long long)weights->shape.dims[0],
@@ -100,7 +105,8 @@ static enum md_code open_call(struct md_invocation *invocation, struct call *out
     return MD_OK;
 }
 
-/* Scratch: the projections, the cache (if there is a past), then the product's workspace or the core's scratch. */
+/* Scratch: the projections, the cache (if there is a past), then the product's workspace or the core's
+ * scratch. */
 struct layout {
     size_t cache, values, work, total;
 };
@@ -114,11 +120,13 @@ static bool lay_out(const struct call *call, struct layout *out_layout)
         __builtin_mul_overflow(rows, call->width, &sizes[0]) ||
         __builtin_mul_overflow(core->batch * core->heads, core->key_length, &heads) ||
         __builtin_mul_overflow(heads, cached ? core->head_size : 0, &sizes[1]) ||
-        __builtin_mul_overflow(heads, cached ? core->value_size : 0, &sizes[2]) || !md_attention_scratch(core, &work))
+        __builtin_mul_overflow(heads, cached ? core->value_size : 0, &sizes[2]) ||
+        !md_attention_scratch(core, &work))
         return false;
     for (size_t i = 0; i < 3; i++) {
         size_t size;
-        if (__builtin_mul_overflow(sizes[i], sizeof(float), &size) || __builtin_add_overflow(size, 63, &size) ||
+        if (__builtin_mul_overflow(sizes[i], sizeof(float), &size) ||
+            __builtin_add_overflow(size, 63, &size) ||
             __builtin_add_overflow(total, size & ~(size_t)63, &total))
             return false;
         ends[i] = total;
@@ -138,18 +146,21 @@ static enum md_code attention_prepare(struct md_invocation *invocation)
     const struct md_attention *core = &call.core;
     MD_TRY(md_padding_mask_open(invocation, INPUT_MASK, INPUT_ATTENTION_BIAS, core, call.past_length,
                                 parameters->is_causal, parameters->filter, &mask));
-    struct md_shape y = { 3, { (int64_t)core->batch, (int64_t)core->query_length,
-                               (int64_t)(core->heads * core->value_size) } };
-    struct md_shape present = { 5, { 2, (int64_t)core->batch, (int64_t)core->heads, (int64_t)core->key_length,
-                                     (int64_t)core->head_size } };
+    struct md_shape y = {
+        3, { (int64_t)core->batch, (int64_t)core->query_length, (int64_t)(core->heads * core->value_size) }
+    };
+    struct md_shape present = { 5,
+                                { 2, (int64_t)core->batch, (int64_t)core->heads, (int64_t)core->key_length,
+                                  (int64_t)core->head_size } };
     if (md_wants_output(invocation, OUTPUT_PRESENT) && core->head_size != core->value_size)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "present needs one head size, keys have %zu, values %zu",
-                       core->head_size, core->value_size);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "present needs one head size, keys have %zu, values %zu", core->head_size,
+                       core->value_size);
     MD_TRY(md_output(invocation, OUTPUT_Y, MD_FP32, &y));
     MD_TRY(md_output(invocation, OUTPUT_PRESENT, MD_FP32, &present));
     if (!lay_out(&call, &layout))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "batch %zu of length %zu is too large", core->batch,
-                       core->query_length);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "batch %zu of length %zu is too large",
+                       core->batch, core->query_length);
     return md_scratch(invocation, layout.total);
 }
 
@@ -188,14 +199,16 @@ static struct md_heads join(const struct md_invocation *invocation, const struct
         struct md_heads old = md_heads_dense(old_rows, core->heads, call->past_length, size);
         md_heads_copy(&old, core->batch, core->heads, call->past_length, bytes, sizeof(float), &joined, 0);
     }
-    md_heads_copy(fresh, core->batch, core->heads, core->query_length, bytes, sizeof(float), &joined, call->past_length);
+    md_heads_copy(fresh, core->batch, core->heads, core->query_length, bytes, sizeof(float), &joined,
+                  call->past_length);
     return joined;
 }
 
 static enum md_code attention_run(struct md_invocation *invocation)
 {
     const struct attention_parameters *parameters = invocation->parameters;
-    struct md_tensor *output = md_output_tensor(invocation, OUTPUT_Y), *present = md_output_tensor(invocation, OUTPUT_PRESENT);
+    struct md_tensor *output = md_output_tensor(invocation, OUTPUT_Y),
+                     *present = md_output_tensor(invocation, OUTPUT_PRESENT);
     unsigned char *scratch = invocation->scratch;
     struct md_padding_mask mask;
     struct layout layout;
@@ -210,7 +223,8 @@ static enum md_code attention_run(struct md_invocation *invocation)
     size_t hidden = core->heads * core->head_size, rows = core->query_length;
     core->query = (struct md_heads){ projections, rows * call.width, core->head_size, call.width };
     core->key = (struct md_heads){ projections + hidden, rows * call.width, core->head_size, call.width };
-    core->value = (struct md_heads){ projections + 2 * hidden, rows * call.width, core->value_size, call.width };
+    core->value =
+        (struct md_heads){ projections + 2 * hidden, rows * call.width, core->value_size, call.width };
     if (present != NULL || call.past_length != 0) {
         float *keys = present != NULL ? md_elements(float, present) : (void *)(scratch + layout.cache);
         float *values = present != NULL ? keys + present->count / 2 : (void *)(scratch + layout.values);
@@ -226,7 +240,8 @@ static enum md_code attention_run(struct md_invocation *invocation)
     return MD_OK;
 }
 
-static enum md_code attention_configure(const struct md_configuration *configuration, const void **out_parameters)
+static enum md_code attention_configure(const struct md_configuration *configuration,
+                                        const void **out_parameters)
 {
     const struct md_attributes *attributes = configuration->attributes;
     const struct md_tensor *weights = md_constant_input(configuration, INPUT_WEIGHTS);
@@ -241,20 +256,24 @@ static enum md_code attention_configure(const struct md_configuration *configura
     MD_TRY(md_attribute_int(attributes, "past_present_share_buffer", 0, &shared, error));
     MD_TRY(md_attribute_float(attributes, "scale", 0, &parameters->scale, error));
     MD_TRY(md_attribute_float(attributes, "mask_filter_value", -10000.0f, &parameters->filter, error));
-    MD_TRY(md_attribute_ints(attributes, "qkv_hidden_sizes", &parameters->sizes, &parameters->size_count, error));
+    MD_TRY(md_attribute_ints(attributes, "qkv_hidden_sizes", &parameters->sizes, &parameters->size_count,
+                             error));
     if (parameters->heads < 1 || parameters->heads > INT32_MAX)
-        return md_fail(error, MD_INVALID_ARGUMENT, "attribute num_heads is %lld", (long long)parameters->heads);
+        return md_fail(error, MD_INVALID_ARGUMENT, "attribute num_heads is %lld",
+                       (long long)parameters->heads);
     if (parameters->size_count != 0 && parameters->size_count != 3)
         return md_fail(error, MD_INVALID_ARGUMENT, "attribute qkv_hidden_sizes has %zu numbers, expected 3",
                        parameters->size_count);
     if (do_rotary != 0 || shared != 0)
-        return md_fail(error, MD_UNIMPLEMENTED, "attributes do_rotary and past_present_share_buffer have no kernel");
+        return md_fail(error, MD_UNIMPLEMENTED,
+                       "attributes do_rotary and past_present_share_buffer have no kernel");
     parameters->is_causal = unidirectional != 0;
     *out_parameters = parameters;
     if (weights == NULL || weights->shape.rank != 2)
         return MD_OK;
-    return md_pack_weight(configuration, weights, 0, (size_t)weights->shape.dims[0], (size_t)weights->shape.dims[1],
-                          (ptrdiff_t)weights->shape.dims[1], 1, &parameters->packed);
+    return md_pack_weight(configuration, weights, 0, (size_t)weights->shape.dims[0],
+                          (size_t)weights->shape.dims[1], (ptrdiff_t)weights->shape.dims[1], 1,
+                          &parameters->packed);
 }
 
 const struct md_operator md_operators_projected_attention[] = {

@@ -1,5 +1,5 @@
-/* quantized_conv.c - ConvInteger and QLinearConv: input and weights are centered (code - zero point) as INT32, so that
- * padding is 0, and meet the convolution that Conv uses. */
+/* quantized_conv.c - ConvInteger and QLinearConv: input and weights are centered (code - zero point) as
+ * INT32, so that padding is 0, and meet the convolution that Conv uses. */
 #include "convolution.h"
 #include "operator_table.h"
 #include "parameters.h"
@@ -41,9 +41,10 @@ static enum md_code describe(struct md_invocation *invocation, const struct conv
 {
     const struct conv_parameters *parameters = invocation->parameters;
     const struct md_tensor *bias = md_input(invocation, inputs->bias);
-    MD_TRY(md_convolution_describe(&parameters->options, parameters->groups, &md_input(invocation, inputs->x)->shape,
-                                   &md_input(invocation, inputs->w)->shape, bias != NULL ? &bias->shape : NULL,
-                                   out_convolution, out_shape, invocation->error));
+    MD_TRY(md_convolution_describe(
+        &parameters->options, parameters->groups, &md_input(invocation, inputs->x)->shape,
+        &md_input(invocation, inputs->w)->shape, bias != NULL ? &bias->shape : NULL, out_convolution,
+        out_shape, invocation->error));
     out_convolution->type = MD_GEMM_I32;
     return MD_OK;
 }
@@ -51,11 +52,13 @@ static enum md_code describe(struct md_invocation *invocation, const struct conv
 static bool lay_out(const struct md_invocation *invocation, const struct conv_inputs *inputs, size_t sums,
                     const struct md_convolution *convolution, struct layout *out_layout)
 {
-    size_t counts[] = { md_input(invocation, inputs->x)->count, md_input(invocation, inputs->w)->count, sums };
+    size_t counts[] = { md_input(invocation, inputs->x)->count, md_input(invocation, inputs->w)->count,
+                        sums };
     size_t offsets[3], total = 0;
     for (size_t i = 0; i < 3; i++) {
         size_t size;
-        if (__builtin_mul_overflow(counts[i], sizeof(int32_t), &size) || __builtin_add_overflow(size, 63, &size) ||
+        if (__builtin_mul_overflow(counts[i], sizeof(int32_t), &size) ||
+            __builtin_add_overflow(size, 63, &size) ||
             __builtin_add_overflow(total, size & ~(size_t)63, &total))
             return false;
         offsets[i] = total;
@@ -87,8 +90,8 @@ static enum md_code prepare(struct md_invocation *invocation, const struct conv_
 }
 
 /* Sums of the whole output as INT32. */
-static void run(struct md_invocation *invocation, const struct conv_inputs *inputs, const struct layout *layout,
-                struct md_convolution *convolution, int32_t *sums)
+static void run(struct md_invocation *invocation, const struct conv_inputs *inputs,
+                const struct layout *layout, struct md_convolution *convolution, int32_t *sums)
 {
     const struct md_tensor *x = md_input(invocation, inputs->x), *w = md_input(invocation, inputs->w);
     const struct md_tensor *bias = md_input(invocation, inputs->bias);
@@ -159,7 +162,8 @@ static enum md_code linear_run(struct md_invocation *invocation)
     size_t channels = (size_t)shape.dims[1], plane = md_shape_product(&shape, 2, shape.rank);
     for (size_t i = 0; i < output->count / plane; i++) {
         size_t channel = i % channels;
-        float factor = x_scale * md_elements(const float, w_scale)[w_scale->count == 1 ? 0 : channel] / y_scale;
+        float factor =
+            x_scale * md_elements(const float, w_scale)[w_scale->count == 1 ? 0 : channel] / y_scale;
         for (size_t at = i * plane; at < (i + 1) * plane; at++) {
             float value = (float)sums[at] * factor;
             md_requantize(&value, 1, md_input(invocation, Y_ZERO_POINT), output, at);
@@ -174,15 +178,16 @@ static enum md_code conv_configure(const struct md_configuration *configuration,
     if (parameters == NULL)
         return MD_RESOURCE_EXHAUSTED;
     MD_TRY(md_window_options_read(configuration, &parameters->options));
-    MD_TRY(md_attribute_int(configuration->attributes, "group", 1, &parameters->groups, configuration->error));
+    MD_TRY(
+        md_attribute_int(configuration->attributes, "group", 1, &parameters->groups, configuration->error));
     *out_parameters = parameters;
     return MD_OK;
 }
 
 const struct md_operator md_operators_quantized_conv[] = {
-    { MD_ONNX, "ConvInteger", 10, MD_OPSET_NEWEST, 2, 4, 1, 1, TYPES_BYTE, 0, 0, conv_configure, integer_prepare,
-      integer_run },
-    { MD_ONNX, "QLinearConv", 10, MD_OPSET_NEWEST, 8, 9, 1, 1, TYPES_BYTE, 0, 0, conv_configure, linear_prepare,
-      linear_run },
+    { MD_ONNX, "ConvInteger", 10, MD_OPSET_NEWEST, 2, 4, 1, 1, TYPES_BYTE, 0, 0, conv_configure,
+      integer_prepare, integer_run },
+    { MD_ONNX, "QLinearConv", 10, MD_OPSET_NEWEST, 8, 9, 1, 1, TYPES_BYTE, 0, 0, conv_configure,
+      linear_prepare, linear_run },
     { 0 },
 };

@@ -81,13 +81,15 @@ static enum md_code prepare_call(struct md_invocation *invocation, const struct 
         real_a == md_datatype_in(out_call->b.codes->datatype, MD_TYPES_FP8))
         return MD_OK;
     return md_fail(invocation->error, MD_INVALID_ARGUMENT, "%s cannot be multiplied by %s",
-                   md_datatype_name(out_call->a.codes->datatype), md_datatype_name(out_call->b.codes->datatype));
+                   md_datatype_name(out_call->a.codes->datatype),
+                   md_datatype_name(out_call->b.codes->datatype));
 }
 
 static float scale_at(const struct md_quantized_axis *axis, size_t matrix, size_t index)
 {
-    return axis->tensor == NULL ? 1.0f :
-                                  (float)md_tensor_double(axis->tensor, matrix * axis->matrix_step + index * axis->step);
+    return axis->tensor == NULL
+               ? 1.0f
+               : (float)md_tensor_double(axis->tensor, matrix * axis->matrix_step + index * axis->step);
 }
 
 static size_t matrix_index(const struct md_matrix_operand *operand, int64_t offset)
@@ -112,7 +114,8 @@ static void scale_sums(const struct call *call, const struct md_matrix_walk *wal
             float value;
             memcpy(&integer, element, sizeof integer);
             memcpy(&value, element, sizeof value);
-            value = (whole ? (float)integer : value) * (a_scale * scale_at(&call->b_scale, b_matrix, j) * factor);
+            value =
+                (whole ? (float)integer : value) * (a_scale * scale_at(&call->b_scale, b_matrix, j) * factor);
             if (bias != NULL)
                 value += (float)md_tensor_double(bias, j);
             memcpy(element, &value, sizeof value);
@@ -164,8 +167,9 @@ static enum md_code expect_one(struct md_invocation *invocation, size_t input)
 {
     MD_TRY(md_expect_tensor(invocation, input));
     size_t count = md_input(invocation, input)->count;
-    return count == 1 ? MD_OK : md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has %zu elements, expected 1",
-                                        input, count);
+    return count == 1 ? MD_OK
+                      : md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                                "input %zu has %zu elements, expected 1", input, count);
 }
 
 static bool sums_size(const struct call *call, size_t *out_size)
@@ -184,7 +188,8 @@ static enum md_code linear_prepare(struct md_invocation *invocation)
     MD_TRY(expect_one(invocation, LINEAR_Y_ZERO_POINT));
     MD_TRY(md_expect_datatype(invocation, LINEAR_Y_SCALE, MD_TYPES_FLOAT));
     MD_TRY(md_expect_datatype(invocation, LINEAR_Y_ZERO_POINT, TYPES_CODE));
-    MD_TRY(md_output(invocation, 0, md_input(invocation, LINEAR_Y_ZERO_POINT)->datatype, &call.product.output));
+    MD_TRY(
+        md_output(invocation, 0, md_input(invocation, LINEAR_Y_ZERO_POINT)->datatype, &call.product.output));
     if (!sums_size(&call, &sums))
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "matrices of %lld rows are too large",
                        (long long)call.product.a.rows);
@@ -206,7 +211,8 @@ static enum md_code linear_run(struct md_invocation *invocation)
     float factor = 1.0f / (float)md_tensor_double(md_input(invocation, LINEAR_Y_SCALE), 0);
     md_matrix_walk_start(&call.product, &walk);
     for (size_t i = 0; i < call.product.matrices; i++) {
-        md_quantized_multiply(&call.product, &walk, &call.a, &call.b, (unsigned char *)sums + sums_bytes, sums);
+        md_quantized_multiply(&call.product, &walk, &call.a, &call.b, (unsigned char *)sums + sums_bytes,
+                              sums);
         scale_sums(&call, &walk, factor, NULL, sums);
         md_requantize(sums, matrix, md_input(invocation, LINEAR_Y_ZERO_POINT), output, i * matrix);
         md_matrix_walk_next(&call.product, &walk);
@@ -221,8 +227,8 @@ static enum md_code check_bias(struct md_invocation *invocation, size_t input, c
     MD_TRY(md_expect_datatype(invocation, input, MD_TYPES_FLOAT));
     if (bias == NULL || bias->count == (size_t)call->product.b.columns)
         return MD_OK;
-    return md_fail(invocation->error, MD_INVALID_ARGUMENT, "bias has %zu elements, B has %lld columns", bias->count,
-                   (long long)call->product.b.columns);
+    return md_fail(invocation->error, MD_INVALID_ARGUMENT, "bias has %zu elements, B has %lld columns",
+                   bias->count, (long long)call->product.b.columns);
 }
 
 static enum md_code to_float_prepare(struct md_invocation *invocation)
@@ -305,7 +311,8 @@ static enum md_code dynamic_run(struct md_invocation *invocation)
     md_matrix_walk_start(&call.product, &walk);
     for (size_t i = 0; i < call.product.matrices; i++) {
         float *sums = md_elements(float, output) + i * matrix;
-        quantize_rows(md_elements(const float, call.a.codes) + walk.a_offset, rows * depth, range, invocation->scratch);
+        quantize_rows(md_elements(const float, call.a.codes) + walk.a_offset, rows * depth, range,
+                      invocation->scratch);
         md_quantized_multiply_centered(&call.product, &walk, invocation->scratch, &call.b,
                                        (unsigned char *)invocation->scratch + workspace, sums);
         scale_sums(&call, &walk, range.scale, md_input(invocation, 4), sums);
@@ -315,9 +322,11 @@ static enum md_code dynamic_run(struct md_invocation *invocation)
 }
 
 const struct md_operator md_operators_quantized_matmul[] = {
-    { MD_ONNX, "MatMulInteger", 10, MD_OPSET_NEWEST, 2, 4, 1, 1, TYPES_BYTE, 0, 0, NULL, integer_prepare, integer_run },
+    { MD_ONNX, "MatMulInteger", 10, MD_OPSET_NEWEST, 2, 4, 1, 1, TYPES_BYTE, 0, 0, NULL, integer_prepare,
+      integer_run },
     { MD_ONNX, "QLinearMatMul", 10, 20, 8, 8, 1, 1, TYPES_BYTE, 0, 0, NULL, linear_prepare, linear_run },
-    { MD_ONNX, "QLinearMatMul", 21, MD_OPSET_NEWEST, 8, 8, 1, 1, TYPES_CODE, 0, 0, NULL, linear_prepare, linear_run },
+    { MD_ONNX, "QLinearMatMul", 21, MD_OPSET_NEWEST, 8, 8, 1, 1, TYPES_CODE, 0, 0, NULL, linear_prepare,
+      linear_run },
     { MD_MICROSOFT, "DynamicQuantizeMatMul", 1, MD_OPSET_MICROSOFT, 3, 5, 1, 1, MD_TYPE(MD_FP32), 0, 0, NULL,
       dynamic_prepare, dynamic_run },
     { MD_MICROSOFT, "MatMulIntegerToFloat", 1, MD_OPSET_MICROSOFT, 4, 7, 1, 1, TYPES_BYTE, 0, 0, NULL,

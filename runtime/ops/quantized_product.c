@@ -3,8 +3,8 @@
 
 #include "float_code.h"
 
-enum md_code md_quantized_axis_open(struct md_invocation *invocation, size_t input, size_t extent, size_t matrices,
-                                    struct md_quantized_axis *out_axis)
+enum md_code md_quantized_axis_open(struct md_invocation *invocation, size_t input, size_t extent,
+                                    size_t matrices, struct md_quantized_axis *out_axis)
 {
     const struct md_tensor *tensor = md_input(invocation, input);
     struct md_quantized_axis axis = { .tensor = tensor };
@@ -12,8 +12,8 @@ enum md_code md_quantized_axis_open(struct md_invocation *invocation, size_t inp
         axis.step = 1;
         axis.matrix_step = tensor->count == extent ? 0 : extent;
         if (tensor->count != extent && tensor->count != extent * matrices)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has %zu elements, expected 1 or %zu", input,
-                           tensor->count, extent);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "input %zu has %zu elements, expected 1 or %zu", input, tensor->count, extent);
     }
     *out_axis = axis;
     return MD_OK;
@@ -78,7 +78,8 @@ static void fill_b(const void *source_pointer, size_t first, size_t columns, siz
     const struct md_quantized_axis *zero_point = &source->operand->zero_point;
     uint32_t zeros[MD_GEMM_MAX_PANEL] = { 0 };
     if (zero_point->tensor != NULL)
-        md_quantized_read(zero_point->tensor, source->matrix * zero_point->matrix_step + first * zero_point->step,
+        md_quantized_read(zero_point->tensor,
+                          source->matrix * zero_point->matrix_step + first * zero_point->step,
                           zero_point->step == 0 ? 1 : columns, zeros);
     for (size_t k = 0; k < source->depth; k++) {
         uint32_t *row = (uint32_t *)panel + k * stride;
@@ -103,13 +104,15 @@ bool md_quantized_scratch(const struct md_matrix_product *product, enum md_gemm_
            !__builtin_add_overflow(*out_size, md_gemm_workspace(type, (size_t)product->a.columns), out_size);
 }
 
-void md_quantized_multiply_centered(const struct md_matrix_product *product, const struct md_matrix_walk *walk,
-                                    const void *a, const struct md_quantized_operand *b, void *workspace, void *sums)
+void md_quantized_multiply_centered(const struct md_matrix_product *product,
+                                    const struct md_matrix_walk *walk, const void *a,
+                                    const struct md_quantized_operand *b, void *workspace, void *sums)
 {
     size_t depth = (size_t)product->a.columns, columns = (size_t)product->b.columns;
     size_t offset = (size_t)walk->b_offset, elements = depth * columns;
-    struct b_source source = { b, md_quantized_type(b->codes), offset, elements == 0 ? 0 : offset / elements, depth,
-                               columns };
+    struct b_source source = { b,      md_quantized_type(b->codes),
+                               offset, elements == 0 ? 0 : offset / elements,
+                               depth,  columns };
     struct md_gemm gemm = {
         .type = source.type,
         .rows = (size_t)product->a.rows,
@@ -126,8 +129,8 @@ void md_quantized_multiply_centered(const struct md_matrix_product *product, con
 }
 
 void md_quantized_multiply(const struct md_matrix_product *product, const struct md_matrix_walk *walk,
-                           const struct md_quantized_operand *a, const struct md_quantized_operand *b, void *scratch,
-                           void *sums)
+                           const struct md_quantized_operand *a, const struct md_quantized_operand *b,
+                           void *scratch, void *sums)
 {
     size_t rows = (size_t)product->a.rows, depth = (size_t)product->a.columns, size;
     size_t offset = (size_t)walk->a_offset, elements = rows * depth;
@@ -140,7 +143,8 @@ void md_quantized_multiply(const struct md_matrix_product *product, const struct
         md_quantized_read(a->codes, offset + r * depth, depth, row);
         if (zero_point->tensor == NULL)
             continue;
-        md_quantized_read(zero_point->tensor, matrix * zero_point->matrix_step + r * zero_point->step, 1, &zero);
+        md_quantized_read(zero_point->tensor, matrix * zero_point->matrix_step + r * zero_point->step, 1,
+                          &zero);
         subtract(type, depth, &zero, 0, row);
     }
     md_quantized_multiply_centered(product, walk, scratch, b, (unsigned char *)scratch + size, sums);

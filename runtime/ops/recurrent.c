@@ -4,8 +4,18 @@
 #include "gemm_operand.h"
 
 enum {
-    INPUT_X, INPUT_W, INPUT_R, INPUT_B, INPUT_LENGTHS, INPUT_H, INPUT_C, INPUT_P, INPUT_W_SCALE, INPUT_W_ZERO_POINT,
-    INPUT_R_SCALE, INPUT_R_ZERO_POINT
+    INPUT_X,
+    INPUT_W,
+    INPUT_R,
+    INPUT_B,
+    INPUT_LENGTHS,
+    INPUT_H,
+    INPUT_C,
+    INPUT_P,
+    INPUT_W_SCALE,
+    INPUT_W_ZERO_POINT,
+    INPUT_R_SCALE,
+    INPUT_R_ZERO_POINT
 };
 
 /* Elements of gates computed ahead: what stays in the second-level cache. */
@@ -24,8 +34,8 @@ struct layout {
 };
 
 /* ---- prepare ---- */
-static enum md_code expect_shape(struct md_invocation *invocation, size_t index, const char *name, int32_t rank,
-                                 int64_t d0, int64_t d1, int64_t d2)
+static enum md_code expect_shape(struct md_invocation *invocation, size_t index, const char *name,
+                                 int32_t rank, int64_t d0, int64_t d1, int64_t d2)
 {
     const struct md_tensor *tensor = md_input(invocation, index);
     struct md_shape expected = { rank, { d0, d1, d2 } };
@@ -33,12 +43,13 @@ static enum md_code expect_shape(struct md_invocation *invocation, size_t index,
     if (tensor == NULL || md_shape_equal(&tensor->shape, &expected))
         return MD_OK;
     return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %s has shape %s, expected %s", name,
-                   md_shape_text(&tensor->shape, found, sizeof found), md_shape_text(&expected, wanted, sizeof wanted));
+                   md_shape_text(&tensor->shape, found, sizeof found),
+                   md_shape_text(&expected, wanted, sizeof wanted));
 }
 
 /* Scale or zero point of quantized weights: [directions] or [directions, gates * hidden]. */
-static enum md_code expect_per_gate(struct md_invocation *invocation, size_t index, unsigned types, int64_t directions,
-                                    int64_t width)
+static enum md_code expect_per_gate(struct md_invocation *invocation, size_t index, unsigned types,
+                                    int64_t directions, int64_t width)
 {
     const struct md_tensor *tensor = md_input(invocation, index);
     char text[MD_SHAPE_TEXT_SIZE];
@@ -48,9 +59,10 @@ static enum md_code expect_per_gate(struct md_invocation *invocation, size_t ind
     if ((tensor->shape.rank == 1 && dims[0] == directions) ||
         (tensor->shape.rank == 2 && dims[0] == directions && dims[1] == width))
         return MD_OK;
-    return md_fail(invocation->error, MD_INVALID_ARGUMENT, "input %zu has shape %s, expected [%lld] or [%lld,%lld]", index,
-                   md_shape_text(&tensor->shape, text, sizeof text), (long long)directions, (long long)directions,
-                   (long long)width);
+    return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                   "input %zu has shape %s, expected [%lld] or [%lld,%lld]", index,
+                   md_shape_text(&tensor->shape, text, sizeof text), (long long)directions,
+                   (long long)directions, (long long)width);
 }
 
 static enum md_code check_codes(struct md_invocation *invocation, int64_t directions, int64_t width)
@@ -78,10 +90,12 @@ static enum md_code read_sizes(struct md_invocation *invocation, struct sizes *o
     int64_t hidden = md_input(invocation, INPUT_R)->shape.dims[quantized ? 1 : 2];
     int64_t width;
     if (parameters->hidden_size != 0 && parameters->hidden_size != hidden)
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "attribute hidden_size is %lld, input R has %lld",
-                       (long long)parameters->hidden_size, (long long)hidden);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                       "attribute hidden_size is %lld, input R has %lld", (long long)parameters->hidden_size,
+                       (long long)hidden);
     if (__builtin_mul_overflow(hidden, 2 * (int64_t)parameters->cell->gates, &width))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "hidden size %lld is too large", (long long)hidden);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "hidden size %lld is too large",
+                       (long long)hidden);
     width /= 2;
     int64_t directions = (int64_t)parameters->directions;
     if (quantized) {
@@ -92,8 +106,8 @@ static enum md_code read_sizes(struct md_invocation *invocation, struct sizes *o
         MD_TRY(expect_shape(invocation, INPUT_W, "W", 3, directions, width, x[2]));
         MD_TRY(expect_shape(invocation, INPUT_R, "R", 3, directions, width, hidden));
     }
-    *out_sizes = (struct sizes){ (size_t)x[parameters->batch_first ? 1 : 0], (size_t)x[parameters->batch_first ? 0 : 1],
-                                 (size_t)x[2], (size_t)hidden };
+    *out_sizes = (struct sizes){ (size_t)x[parameters->batch_first ? 1 : 0],
+                                 (size_t)x[parameters->batch_first ? 0 : 1], (size_t)x[2], (size_t)hidden };
     return MD_OK;
 }
 
@@ -107,8 +121,8 @@ static enum md_code check_lengths(struct md_invocation *invocation, const struct
     for (size_t b = 0; b < sizes->batch; b++) {
         int32_t length = md_elements(const int32_t, lengths)[b];
         if (length < 0 || (size_t)length > sizes->steps)
-            return md_fail(invocation->error, MD_INVALID_ARGUMENT, "sequence_lens[%zu] is %d: range is [0,%zu]", b,
-                           (int)length, sizes->steps);
+            return md_fail(invocation->error, MD_INVALID_ARGUMENT,
+                           "sequence_lens[%zu] is %d: range is [0,%zu]", b, (int)length, sizes->steps);
     }
     return MD_OK;
 }
@@ -118,7 +132,8 @@ static enum md_code check_states(struct md_invocation *invocation, const struct 
     const struct md_recurrent_parameters *parameters = invocation->parameters;
     int64_t directions = (int64_t)parameters->directions, batch = (int64_t)sizes->batch;
     int64_t hidden = (int64_t)sizes->hidden, gates = (int64_t)parameters->cell->gates;
-    int64_t outer = parameters->batch_first ? batch : directions, inner = parameters->batch_first ? directions : batch;
+    int64_t outer = parameters->batch_first ? batch : directions,
+            inner = parameters->batch_first ? directions : batch;
     static const size_t real_inputs[] = { INPUT_B, INPUT_H, INPUT_C, INPUT_P };
     for (size_t i = 0; i < sizeof real_inputs / sizeof real_inputs[0]; i++)
         MD_TRY(md_expect_same_datatype(invocation, INPUT_X, real_inputs[i]));
@@ -165,8 +180,8 @@ static bool lay_out(const struct md_recurrent_parameters *parameters, const stru
                 reserve(&layout.total, cell->has_memory ? states : 0, unit, &layout.memory) &&
                 reserve(&layout.total, cell->has_extra ? states : 0, unit, &layout.extra) &&
                 reserve(&layout.total, width, unit, &layout.summed_bias) &&
-                reserve_panels(type, sizes->input_size, width, parameters->input_weights[0] == NULL, &layout.total,
-                               &layout.input_panels);
+                reserve_panels(type, sizes->input_size, width, parameters->input_weights[0] == NULL,
+                               &layout.total, &layout.input_panels);
     for (size_t i = 0; fits && i < cell->parts; i++)
         fits = reserve_panels(type, sizes->hidden, cell->part_gates[i] * sizes->hidden,
                               parameters->recurrent_weights[0][i] == NULL, &layout.total,
@@ -201,10 +216,11 @@ enum md_code md_recurrent_prepare(struct md_invocation *invocation)
     MD_TRY(check_lengths(invocation, &sizes));
     MD_TRY(check_states(invocation, &sizes));
     MD_TRY(declare_outputs(invocation, &sizes));
-    (void)md_gemm_type_of(md_input(invocation, INPUT_X)->datatype, &type); /* the row's native types all have one */
+    (void)md_gemm_type_of(md_input(invocation, INPUT_X)->datatype,
+                          &type); /* the row's native types all have one */
     if (!lay_out(invocation->parameters, &sizes, type, &layout))
-        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "batch %zu of hidden size %zu is too large", sizes.batch,
-                       sizes.hidden);
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "batch %zu of hidden size %zu is too large",
+                       sizes.batch, sizes.hidden);
     return md_scratch(invocation, layout.total);
 }
 
@@ -223,8 +239,8 @@ static void *place(void *elements, size_t index, size_t size)
 static size_t state_row(const struct md_recurrent_pass *pass, size_t b)
 {
     const struct md_recurrent_parameters *parameters = pass->parameters;
-    return parameters->batch_first ? b * parameters->directions + pass->direction :
-                                     pass->direction * pass->batch + b;
+    return parameters->batch_first ? b * parameters->directions + pass->direction
+                                   : pass->direction * pass->batch + b;
 }
 
 static void load_state(const struct md_recurrent_pass *pass, const struct md_tensor *initial, void *state)
@@ -276,7 +292,8 @@ static size_t time_of(const struct md_recurrent_pass *pass, size_t b, size_t ste
 }
 
 /* gates = X W' + bias for steps [first, first + count). */
-static void project(const struct md_recurrent_pass *pass, const struct md_tensor *x, size_t first, size_t count)
+static void project(const struct md_recurrent_pass *pass, const struct md_tensor *x, size_t first,
+                    size_t count)
 {
     bool batch_first = pass->parameters->batch_first;
     size_t width = pass->parameters->cell->gates * pass->hidden;
@@ -303,10 +320,9 @@ static void project(const struct md_recurrent_pass *pass, const struct md_tensor
         if (first >= length)
             continue;
         gemm.rows = count < length - first ? count : length - first;
-        gemm.a = (struct md_matrix){
-            at(x->bytes, b * entry_stride + time_of(pass, b, first) * step_stride, pass->element_size),
-            pass->reverse ? -(ptrdiff_t)step_stride : (ptrdiff_t)step_stride, 1
-        };
+        gemm.a = (struct md_matrix){ at(x->bytes, b * entry_stride + time_of(pass, b, first) * step_stride,
+                                        pass->element_size),
+                                     pass->reverse ? -(ptrdiff_t)step_stride : (ptrdiff_t)step_stride, 1 };
         gemm.c = place(pass->gates, b * width, pass->element_size);
         gemm.c_stride = pass->batch * width;
         md_gemm(&gemm, NULL);
@@ -340,8 +356,8 @@ static void emit(const struct md_recurrent_pass *pass, size_t step, size_t rows,
         if (!md_recurrent_is_active(pass, b, step))
             continue;
         size_t t = time_of(pass, b, step);
-        size_t index = pass->parameters->batch_first ? (b * pass->steps + t) * directions + pass->direction :
-                                                       (t * directions + pass->direction) * pass->batch + b;
+        size_t index = pass->parameters->batch_first ? (b * pass->steps + t) * directions + pass->direction
+                                                     : (t * directions + pass->direction) * pass->batch + b;
         memcpy(place(y->bytes, index, row), at(pass->state, b, row), row);
     }
 }
@@ -355,8 +371,8 @@ static size_t active_rows(const struct md_recurrent_pass *pass, size_t step)
     return rows;
 }
 
-static void walk(const struct md_recurrent_pass *pass, const struct md_tensor *x, md_recurrent_step_fn step_fn,
-                 struct md_tensor *y)
+static void walk(const struct md_recurrent_pass *pass, const struct md_tensor *x,
+                 md_recurrent_step_fn step_fn, struct md_tensor *y)
 {
     size_t step_size = pass->batch * pass->parameters->cell->gates * pass->hidden;
     for (size_t first = 0; first < pass->steps; first += pass->chunk_steps) {
@@ -409,11 +425,12 @@ static void run_direction(struct md_invocation *invocation, const struct layout 
     struct md_tensor *y = md_output_tensor(invocation, 0);
     pass->reverse = parameters->reverse || pass->direction == 1;
     pass->activations = parameters->activations[pass->direction];
-    pass->bias = bias == NULL ? NULL :
-                                at(bias->bytes, pass->direction * 2 * cell->gates * pass->hidden, pass->element_size);
-    pass->peephole = peephole == NULL || !cell->has_memory ?
-                         NULL :
-                         at(peephole->bytes, pass->direction * 3 * pass->hidden, pass->element_size);
+    pass->bias = bias == NULL
+                     ? NULL
+                     : at(bias->bytes, pass->direction * 2 * cell->gates * pass->hidden, pass->element_size);
+    pass->peephole = peephole == NULL || !cell->has_memory
+                         ? NULL
+                         : at(peephole->bytes, pass->direction * 3 * pass->hidden, pass->element_size);
     open_weights(invocation, layout, pass);
     sum_biases(pass);
     load_state(pass, md_input(invocation, INPUT_H), pass->state);

@@ -1,12 +1,14 @@
-/* recurrent.h - what RNN, GRU and LSTM share: attributes, shapes, the walk over time; the cells are in their files.
+/* recurrent.h - what RNN, GRU and LSTM share: attributes, shapes, the walk over time; the cells are in their
+ * files.
  *
- * The products with the input are computed for many steps at once, then every step adds the product with the state:
+ * The products with the input are computed for many steps at once, then every step adds the product with the
+ * state:
  *
  *     gates[step][batch][gate * hidden]  =  X W' + bias          one tall product per chunk of steps
  *     gates[step]                       +=  H R', cell -> H, C   step by step
  *
- * Steps count along the sequence in the direction of the pass: with lengths, step 0 of a reverse pass is the last
- * valid element of each sequence. Weights that are constants are packed at load, others at each run.
+ * Steps count along the sequence in the direction of the pass: with lengths, step 0 of a reverse pass is the
+ * last valid element of each sequence. Weights that are constants are packed at load, others at each run.
  * Memory: the invocation's scratch. Threads: parameters are immutable, a pass belongs to one thread. */
 #ifndef MD_RECURRENT_H
 #define MD_RECURRENT_H
@@ -26,8 +28,8 @@ struct md_recurrent_cell {
     size_t part_gates[MD_CELL_MAX_PARTS]; /* gates of each, in order */
     bool has_memory;                      /* LSTM's C: inputs 6 and 7, output 2 */
     bool has_extra;                       /* wants md_recurrent_pass.extra */
-    bool quantized;                       /* W and R are codes [directions, depth, gates * hidden]; inputs 8 to 11 are
-                                             W's scale and zero point, and R's */
+    bool quantized; /* W and R are codes [directions, depth, gates * hidden]; inputs 8 to 11 are
+                       W's scale and zero point, and R's */
 };
 
 /* W or R, as the model has them. */
@@ -39,7 +41,7 @@ struct md_recurrent_weights {
 struct md_recurrent_parameters {
     const struct md_recurrent_cell *cell;
     size_t directions;
-    bool reverse; /* the only direction is backwards */
+    bool reverse;     /* the only direction is backwards */
     bool batch_first; /* layout 1 */
     bool input_forget;
     bool linear_before_reset;
@@ -64,10 +66,10 @@ struct md_recurrent_pass {
     const int32_t *lengths; /* per batch entry, or NULL */
     struct md_packed_matrix input_weights;
     struct md_packed_matrix recurrent_weights[MD_CELL_MAX_PARTS];
-    const void *bias;           /* of this direction: W's gates, then R's; NULL: none */
-    const void *peephole;       /* of this direction, or NULL */
-    void *summed_bias;          /* what is added to every gate once */
-    void *gates;                /* of one chunk of steps */
+    const void *bias;     /* of this direction: W's gates, then R's; NULL: none */
+    const void *peephole; /* of this direction, or NULL */
+    void *summed_bias;    /* what is added to every gate once */
+    void *gates;          /* of one chunk of steps */
     size_t chunk_steps;
     void *state, *memory, *extra; /* [batch][hidden] each */
     void *workspace;
@@ -79,12 +81,14 @@ static inline bool md_recurrent_is_active(const struct md_recurrent_pass *pass, 
     return pass->lengths == NULL || step < (size_t)pass->lengths[b];
 }
 
-/* Computes the new state of the active ones among the first `rows` batch entries from gates[batch][gates * hidden]
- * of this step. */
-typedef void (*md_recurrent_step_fn)(const struct md_recurrent_pass *pass, size_t step, size_t rows, void *gates);
+/* Computes the new state of the active ones among the first `rows` batch entries from gates[batch][gates *
+ * hidden] of this step. */
+typedef void (*md_recurrent_step_fn)(const struct md_recurrent_pass *pass, size_t step, size_t rows,
+                                     void *gates);
 
 MD_NODISCARD enum md_code md_recurrent_configure(const struct md_configuration *configuration,
-                                                 const struct md_recurrent_cell *cell, const void **out_parameters);
+                                                 const struct md_recurrent_cell *cell,
+                                                 const void **out_parameters);
 MD_NODISCARD enum md_code md_recurrent_prepare(struct md_invocation *invocation);
 MD_NODISCARD enum md_code md_recurrent_run(struct md_invocation *invocation, md_recurrent_step_fn step);
 
@@ -94,8 +98,8 @@ void md_recurrent_pack(const struct md_recurrent_cell *cell, const struct md_rec
                        enum md_gemm_type type, size_t direction, size_t depth, size_t width, size_t first,
                        size_t columns, void *panels, struct md_packed_matrix *out_packed);
 
-/* target[rows][stride], from column `column` on, += source[rows][hidden] times part `part` of the recurrent weights;
- * or = that + bias if not accumulate. */
+/* target[rows][stride], from column `column` on, += source[rows][hidden] times part `part` of the recurrent
+ * weights; or = that + bias if not accumulate. */
 void md_recurrent_product(const struct md_recurrent_pass *pass, size_t rows, const void *source, size_t part,
                           void *target, size_t stride, size_t column, bool accumulate, const void *bias);
 

@@ -8,7 +8,8 @@ static enum md_code read_direction(const struct md_configuration *configuration,
                                    struct md_recurrent_parameters *parameters)
 {
     struct md_span direction;
-    MD_TRY(md_attribute_string(configuration->attributes, "direction", "forward", &direction, configuration->error));
+    MD_TRY(md_attribute_string(configuration->attributes, "direction", "forward", &direction,
+                               configuration->error));
     parameters->reverse = md_span_equal(direction, md_span_of("reverse"));
     bool both = md_span_equal(direction, md_span_of("bidirectional"));
     parameters->directions = both ? 2 : 1;
@@ -18,7 +19,8 @@ static enum md_code read_direction(const struct md_configuration *configuration,
                    direction.size > 40 ? 40 : (int)direction.size, direction.bytes);
 }
 
-/* activation_alpha and activation_beta are consumed by those functions that have such parameters, in order. */
+/* activation_alpha and activation_beta are consumed by those functions that have such parameters, in order.
+ */
 static enum md_code read_activations(const struct md_configuration *configuration,
                                      struct md_recurrent_parameters *parameters)
 {
@@ -32,8 +34,8 @@ static enum md_code read_activations(const struct md_configuration *configuratio
     MD_TRY(md_attribute_floats(attributes, "activation_alpha", &alphas, &alpha_count, configuration->error));
     MD_TRY(md_attribute_floats(attributes, "activation_beta", &betas, &beta_count, configuration->error));
     if (name_count != 0 && name_count != needed)
-        return md_fail(configuration->error, MD_INVALID_ARGUMENT, "attribute activations has %zu names, expected %zu",
-                       name_count, needed);
+        return md_fail(configuration->error, MD_INVALID_ARGUMENT,
+                       "attribute activations has %zu names, expected %zu", name_count, needed);
     for (size_t i = 0; i < needed; i++) {
         size_t index = i % cell->activation_count, takes;
         struct md_named_activation *activation = &parameters->activations[i / cell->activation_count][index];
@@ -62,7 +64,8 @@ static enum md_code read_attributes(const struct md_configuration *configuration
     MD_TRY(md_attribute_int(attributes, "linear_before_reset", 0, &linear_before_reset, error));
     MD_TRY(md_attribute_float(attributes, "clip", 0, &clip, error));
     if (layout != 0 && layout != 1)
-        return md_fail(error, MD_INVALID_ARGUMENT, "attribute layout is %lld: range is [0,1]", (long long)layout);
+        return md_fail(error, MD_INVALID_ARGUMENT, "attribute layout is %lld: range is [0,1]",
+                       (long long)layout);
     parameters->batch_first = layout == 1;
     parameters->input_forget = input_forget != 0;
     parameters->linear_before_reset = linear_before_reset != 0;
@@ -75,14 +78,17 @@ static enum md_code read_attributes(const struct md_configuration *configuration
 static bool fits_gates(const struct md_tensor *tensor, unsigned types, int64_t directions, int64_t width)
 {
     const struct md_shape *shape = &tensor->shape;
-    return md_datatype_in(tensor->datatype, types) && (shape->rank == 1 || (shape->rank == 2 && shape->dims[1] == width)) &&
+    return md_datatype_in(tensor->datatype, types) &&
+           (shape->rank == 1 || (shape->rank == 2 && shape->dims[1] == width)) &&
            shape->dims[0] == directions;
 }
 
-/* W or R as constants of the shape that prepare will insist on. False: not so, and it is packed at every run. */
-static bool constant_weights(const struct md_configuration *configuration, const struct md_recurrent_cell *cell,
-                             size_t input, size_t scale_input, int64_t directions,
-                             struct md_recurrent_weights *out_weights, size_t *out_depth, size_t *out_width)
+/* W or R as constants of the shape that prepare will insist on. False: not so, and it is packed at every run.
+ */
+static bool constant_weights(const struct md_configuration *configuration,
+                             const struct md_recurrent_cell *cell, size_t input, size_t scale_input,
+                             int64_t directions, struct md_recurrent_weights *out_weights, size_t *out_depth,
+                             size_t *out_width)
 {
     static const unsigned bytes = MD_TYPE(MD_INT8) | MD_TYPE(MD_UINT8);
     struct md_recurrent_weights weights = { .elements = md_constant_input(configuration, input) };
@@ -105,9 +111,10 @@ static bool constant_weights(const struct md_configuration *configuration, const
     return true;
 }
 
-static enum md_code pack_part(const struct md_configuration *configuration, const struct md_recurrent_cell *cell,
-                              const struct md_recurrent_weights *weights, enum md_gemm_type type, size_t direction,
-                              size_t depth, size_t width, size_t first, size_t columns,
+static enum md_code pack_part(const struct md_configuration *configuration,
+                              const struct md_recurrent_cell *cell,
+                              const struct md_recurrent_weights *weights, enum md_gemm_type type,
+                              size_t direction, size_t depth, size_t width, size_t first, size_t columns,
                               const struct md_packed_matrix **out_packed)
 {
     size_t size;
@@ -133,14 +140,15 @@ static enum md_code pack_weights(const struct md_configuration *configuration,
     int64_t directions = (int64_t)parameters->directions;
     if (!constant_weights(configuration, cell, 1, 8, directions, &w, &input_size, &width) ||
         !constant_weights(configuration, cell, 2, 10, directions, &r, &hidden, &r_width) ||
-        __builtin_mul_overflow(hidden, cell->gates, &gates_width) || width != gates_width || r_width != gates_width ||
-        w.elements->datatype != r.elements->datatype)
+        __builtin_mul_overflow(hidden, cell->gates, &gates_width) || width != gates_width ||
+        r_width != gates_width || w.elements->datatype != r.elements->datatype)
         return MD_OK;
     if (!cell->quantized && !md_gemm_type_of(w.elements->datatype, &type))
         return MD_OK;
     for (size_t d = 0; d < parameters->directions; d++) {
         size_t first = 0;
-        MD_TRY(pack_part(configuration, cell, &w, type, d, input_size, width, 0, width, &parameters->input_weights[d]));
+        MD_TRY(pack_part(configuration, cell, &w, type, d, input_size, width, 0, width,
+                         &parameters->input_weights[d]));
         for (size_t i = 0; i < cell->parts; i++) {
             size_t columns = cell->part_gates[i] * hidden;
             MD_TRY(pack_part(configuration, cell, &r, type, d, hidden, width, first, columns,

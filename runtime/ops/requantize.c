@@ -13,8 +13,8 @@
         }                                                                                                    \
         break;
 
-void md_requantize(const float *values, size_t count, const struct md_tensor *zero_point, struct md_tensor *output,
-                   size_t first)
+void md_requantize(const float *values, size_t count, const struct md_tensor *zero_point,
+                   struct md_tensor *output, size_t first)
 {
     const float zero = zero_point == NULL ? 0.0f : (float)md_tensor_double(zero_point, 0);
     switch (output->datatype) {

@@ -5,7 +5,8 @@
 static const int64_t largest_number = INT32_MAX;
 static const int64_t largest_dim = (int64_t)1 << 61;
 
-static enum md_code read_auto_pad(const struct md_configuration *configuration, enum md_auto_pad *out_auto_pad)
+static enum md_code read_auto_pad(const struct md_configuration *configuration,
+                                  enum md_auto_pad *out_auto_pad)
 {
     static const char *const names[] = { "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID" };
     struct md_span name;
@@ -42,17 +43,17 @@ enum md_code md_window_options_read(const struct md_configuration *configuration
 }
 
 /* Attribute `name` has `count` numbers or is absent (then all are `absent`). */
-static enum md_code take_numbers(const char *name, const int64_t *values, size_t count, size_t expected, int64_t low,
-                                 int64_t absent, int64_t *out_values, struct md_error *error)
+static enum md_code take_numbers(const char *name, const int64_t *values, size_t count, size_t expected,
+                                 int64_t low, int64_t absent, int64_t *out_values, struct md_error *error)
 {
     if (count != 0 && count != expected)
-        return md_fail(error, MD_INVALID_ARGUMENT, "attribute %s has %zu numbers, the input needs %zu", name, count,
-                       expected);
+        return md_fail(error, MD_INVALID_ARGUMENT, "attribute %s has %zu numbers, the input needs %zu", name,
+                       count, expected);
     for (size_t i = 0; i < expected; i++) {
         out_values[i] = count == 0 ? absent : values[i];
         if (out_values[i] < low || out_values[i] > largest_number)
-            return md_fail(error, MD_INVALID_ARGUMENT, "attribute %s contains %lld: range is [%lld,%lld]", name,
-                           (long long)out_values[i], (long long)low, (long long)largest_number);
+            return md_fail(error, MD_INVALID_ARGUMENT, "attribute %s contains %lld: range is [%lld,%lld]",
+                           name, (long long)out_values[i], (long long)low, (long long)largest_number);
     }
     return MD_OK;
 }
@@ -67,26 +68,30 @@ enum md_code md_window_open(const struct md_window_options *options, int32_t ran
     size_t count = (size_t)rank;
     if (kernel == NULL && options->kernel_rank == 0 && rank > 0)
         return md_fail(error, MD_INVALID_ARGUMENT, "attribute kernel_shape is missing");
-    MD_TRY(take_numbers("kernel_shape", options->kernel, options->kernel_rank, count, 1, 1, window.kernel, error));
-    MD_TRY(take_numbers("strides", options->strides, options->stride_rank, count, 1, 1, window.stride, error));
+    MD_TRY(take_numbers("kernel_shape", options->kernel, options->kernel_rank, count, 1, 1, window.kernel,
+                        error));
+    MD_TRY(
+        take_numbers("strides", options->strides, options->stride_rank, count, 1, 1, window.stride, error));
     MD_TRY(take_numbers("dilations", options->dilations, options->dilation_rank, count, 1, 1, window.dilation,
                         error));
     for (int32_t i = 0; i < rank; i++) {
         if (kernel != NULL && options->kernel_rank != 0 && kernel[i] != window.kernel[i])
-            return md_fail(error, MD_INVALID_ARGUMENT, "attribute kernel_shape says %lld where the weights have %lld",
+            return md_fail(error, MD_INVALID_ARGUMENT,
+                           "attribute kernel_shape says %lld where the weights have %lld",
                            (long long)window.kernel[i], (long long)kernel[i]);
         window.input[i] = input[i];
         if (kernel != NULL)
             window.kernel[i] = kernel[i];
         if (window.kernel[i] < 1 || window.kernel[i] > largest_number || input[i] > largest_dim)
-            return md_fail(error, MD_INVALID_ARGUMENT, "spatial dimension %d: kernel %lld over input %lld", (int)i,
-                           (long long)window.kernel[i], (long long)input[i]);
+            return md_fail(error, MD_INVALID_ARGUMENT, "spatial dimension %d: kernel %lld over input %lld",
+                           (int)i, (long long)window.kernel[i], (long long)input[i]);
     }
     *out_window = window;
     return MD_OK;
 }
 
-/* auto_pad SAME: as many outputs as strides fit; the odd pad goes to the end (UPPER) or to the begin (LOWER). */
+/* auto_pad SAME: as many outputs as strides fit; the odd pad goes to the end (UPPER) or to the begin (LOWER).
+ */
 static void resolve_same(bool lower, int64_t extent, struct md_window *window, int32_t i)
 {
     int64_t output = window->input[i] / window->stride[i] + (window->input[i] % window->stride[i] != 0);
@@ -107,11 +112,14 @@ static enum md_code resolve_dim(const struct md_window_options *options, struct 
         return MD_OK;
     }
     int64_t room = window->input[i] + window->pad_begin[i] + window->pad_end[i] - extent;
-    bool ceil_mode = options->ceil_mode && options->auto_pad == MD_PAD_NOTSET; /* VALID rounds down in both modes */
-    int64_t beyond = ceil_mode && room < 0 && -room < window->stride[i] ? 0 : room; /* ceil(room / stride) is 0 */
+    bool ceil_mode =
+        options->ceil_mode && options->auto_pad == MD_PAD_NOTSET; /* VALID rounds down in both modes */
+    int64_t beyond =
+        ceil_mode && room < 0 && -room < window->stride[i] ? 0 : room; /* ceil(room / stride) is 0 */
     if (beyond < 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "spatial dimension %d: a window of %lld over a padded input of %lld",
-                       (int)i, (long long)extent, (long long)(room + extent));
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "spatial dimension %d: a window of %lld over a padded input of %lld", (int)i,
+                       (long long)extent, (long long)(room + extent));
     window->output[i] = beyond / window->stride[i] + 1;
     /* A window that ceil_mode adds must not begin in the end padding. */
     if (ceil_mode && beyond % window->stride[i] != 0 &&
@@ -126,7 +134,8 @@ enum md_code md_window_resolve(const struct md_window_options *options, int32_t 
     int64_t pads[2 * MD_WINDOW_RANK];
     struct md_window window;
     MD_TRY(md_window_open(options, rank, input, kernel, &window, error));
-    size_t pad_count = options->auto_pad == MD_PAD_NOTSET ? options->pad_count : 0; /* ignored with auto_pad */
+    size_t pad_count =
+        options->auto_pad == MD_PAD_NOTSET ? options->pad_count : 0; /* ignored with auto_pad */
     MD_TRY(take_numbers("pads", options->pads, pad_count, 2 * (size_t)rank, 0, 0, pads, error));
     for (int32_t i = 0; i < rank; i++) {
         window.pad_begin[i] = pads[i];

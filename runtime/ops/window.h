@@ -1,7 +1,8 @@
-/* window.h - where the windows of convolutions and poolings lie: auto_pad, pads, strides, dilations, ceil_mode.
+/* window.h - where the windows of convolutions and poolings lie: auto_pad, pads, strides, dilations,
+ * ceil_mode.
  *
- * Attributes are read once (md_window_options); with an input's spatial dims they become a md_window. Every number is
- * checked so far that later arithmetic on positions cannot overflow int64. */
+ * Attributes are read once (md_window_options); with an input's spatial dims they become a md_window. Every
+ * number is checked so far that later arithmetic on positions cannot overflow int64. */
 #ifndef MD_WINDOW_H
 #define MD_WINDOW_H
 
@@ -32,13 +33,14 @@ struct md_window {
 MD_NODISCARD enum md_code md_window_options_read(const struct md_configuration *configuration,
                                                  struct md_window_options *out_options);
 
-/* `input` and `kernel` have `rank` dims; kernel NULL means the attribute kernel_shape, which must then be present.
- * Fills all but pads and output. INVALID_ARGUMENT: ranks differ, a number is not positive or too large. */
-MD_NODISCARD enum md_code md_window_open(const struct md_window_options *options, int32_t rank, const int64_t *input,
-                                         const int64_t *kernel, struct md_window *out_window,
-                                         struct md_error *error);
-/* md_window_open, then pads and output dims as Conv and the poolings have them. INVALID_ARGUMENT also: a window is
- * larger than the padded input. */
+/* `input` and `kernel` have `rank` dims; kernel NULL means the attribute kernel_shape, which must then be
+ * present. Fills all but pads and output. INVALID_ARGUMENT: ranks differ, a number is not positive or too
+ * large. */
+MD_NODISCARD enum md_code md_window_open(const struct md_window_options *options, int32_t rank,
+                                         const int64_t *input, const int64_t *kernel,
+                                         struct md_window *out_window, struct md_error *error);
+/* md_window_open, then pads and output dims as Conv and the poolings have them. INVALID_ARGUMENT also: a
+ * window is larger than the padded input. */
 MD_NODISCARD enum md_code md_window_resolve(const struct md_window_options *options, int32_t rank,
                                             const int64_t *input, const int64_t *kernel,
                                             struct md_window *out_window, struct md_error *error);

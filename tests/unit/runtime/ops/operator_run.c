@@ -88,7 +88,8 @@ void md_operator_run_input(struct md_operator_run *run, enum md_datatype datatyp
     assert_int_equal(md_tensor_describe(datatype, &shape, NULL, &value->tensor, NULL), MD_OK);
     value->tensor.bytes = md_arena_allocate(&run->arena, md_tensor_size(&value->tensor) + 1);
     assert_non_null(value->tensor.bytes);
-    memcpy(value->tensor.bytes, elements, md_tensor_size(&value->tensor));
+    if (value->tensor.count > 0)
+        memcpy(value->tensor.bytes, elements, md_tensor_size(&value->tensor));
 }
 
 void md_operator_run_absent(struct md_operator_run *run)

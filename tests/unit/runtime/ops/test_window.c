@@ -129,6 +129,7 @@ static void test_numbers_out_of_range_are_refused(void **state)
                   { "ConvTranspose", "output_padding", INT64_MAX },
                   { "ConvTranspose", "strides", -3 },
                   { "ConvTranspose", "group", INT64_MAX } };
+    static const int64_t two = 2; /* borrowed until the run is over */
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool pooling = strstr(cases[i].op_type, "Pool") != NULL;
         struct md_operator_run run;
@@ -137,7 +138,7 @@ static void test_numbers_out_of_range_are_refused(void **state)
         if (!pooling)
             md_operator_run_input(&run, MD_FP32, MD_DIMS(1, 1, 2), ones);
         if (pooling && strcmp(cases[i].attribute, "kernel_shape") != 0)
-            md_operator_run_ints(&run, "kernel_shape", (int64_t[]){ 2 }, 1);
+            md_operator_run_ints(&run, "kernel_shape", &two, 1);
         if (strcmp(cases[i].attribute, "group") == 0)
             md_operator_run_int(&run, "group", cases[i].value);
         else
@@ -155,7 +156,7 @@ static void test_unpooling_checks_its_indices(void **state)
     md_operator_run_init(&run);
     md_operator_run_input(&run, MD_FP32, MD_DIMS(1, 1, 2), ramp);
     md_operator_run_input(&run, MD_INT64, MD_DIMS(1, 1, 2), indices);
-    md_operator_run_ints(&run, "kernel_shape", (int64_t[]){ 2 }, 1);
+    md_operator_run_ints(&run, "kernel_shape", &two, 1);
     md_operator_run_ints(&run, "strides", (int64_t[]){ 2 }, 1);
     assert_int_equal(md_operator_run_go(&run, MD_ONNX, "MaxUnpool", 11), MD_INVALID_ARGUMENT);
     assert_string_equal(run.error.message, "index 4 lies outside of shape [1,1,4]");
