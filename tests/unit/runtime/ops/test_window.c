@@ -11,6 +11,8 @@
 static const float ramp[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
 static const float ones[] = { 1, 1, 1, 1, 1, 1, 1, 1 };
 
+static const int64_t two = 2; /* attributes are borrowed until the run is over */
+
 static void test_conv_pads_strides_and_dilates(void **state)
 {
     (void)state;
@@ -129,7 +131,6 @@ static void test_numbers_out_of_range_are_refused(void **state)
                   { "ConvTranspose", "output_padding", INT64_MAX },
                   { "ConvTranspose", "strides", -3 },
                   { "ConvTranspose", "group", INT64_MAX } };
-    static const int64_t two = 2; /* borrowed until the run is over */
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool pooling = strstr(cases[i].op_type, "Pool") != NULL;
         struct md_operator_run run;
