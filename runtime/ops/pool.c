@@ -201,45 +201,28 @@ DEFINE_PLANES(average_plane, double, sum, average)
 DEFINE_PLANES(norm_plane, float, power_sum, root)
 DEFINE_PLANES(norm_plane, double, power_sum, root)
 
-static enum md_code average_run(struct md_invocation *invocation)
-{
-    const struct md_tensor *input = md_input(invocation, 0);
-    struct md_tensor *output = md_output_tensor(invocation, 0);
-    struct pooling pooling;
-    MD_TRY(open_pooling(invocation, &pooling));
-    if (output == NULL || output->count == 0)
-        return MD_OK;
-    for (size_t i = 0; i < pooling.planes; i++) {
-        size_t from = i * pooling.input_plane, to = i * pooling.output_plane;
-        if (input->datatype == MD_FP32)
-            average_plane_float(&pooling, md_elements(const float, input) + from,
-                                md_elements(float, output) + to);
-        else
-            average_plane_double(&pooling, md_elements(const double, input) + from,
-                                 md_elements(double, output) + to);
+#define DEFINE_RUN(family)                                                                                   \
+    static enum md_code family##_run(struct md_invocation *invocation)                                       \
+    {                                                                                                        \
+        const struct md_tensor *input = md_input(invocation, 0);                                             \
+        struct md_tensor *output = md_output_tensor(invocation, 0);                                          \
+        struct pooling pooling;                                                                              \
+        MD_TRY(open_pooling(invocation, &pooling));                                                          \
+        if (output == NULL || output->count == 0)                                                            \
+            return MD_OK;                                                                                    \
+        for (size_t i = 0; i < pooling.planes; i++) {                                                        \
+            size_t from = i * pooling.input_plane, to = i * pooling.output_plane;                            \
+            if (input->datatype == MD_FP32)                                                                  \
+                family##_plane_float(&pooling, md_elements(const float, input) + from, md_elements(float, output) + to);\
+            else                                                                                             \
+                family##_plane_double(&pooling, md_elements(const double, input) + from,                     \
+                                    md_elements(double, output) + to);                                       \
+        }                                                                                                    \
+        return MD_OK;                                                                                        \
     }
-    return MD_OK;
-}
 
-static enum md_code norm_run(struct md_invocation *invocation)
-{
-    const struct md_tensor *input = md_input(invocation, 0);
-    struct md_tensor *output = md_output_tensor(invocation, 0);
-    struct pooling pooling;
-    MD_TRY(open_pooling(invocation, &pooling));
-    if (output == NULL || output->count == 0)
-        return MD_OK;
-    for (size_t i = 0; i < pooling.planes; i++) {
-        size_t from = i * pooling.input_plane, to = i * pooling.output_plane;
-        if (input->datatype == MD_FP32)
-            norm_plane_float(&pooling, md_elements(const float, input) + from,
-                             md_elements(float, output) + to);
-        else
-            norm_plane_double(&pooling, md_elements(const double, input) + from,
-                              md_elements(double, output) + to);
-    }
-    return MD_OK;
-}
+DEFINE_RUN(average)
+DEFINE_RUN(norm)
 
 /* LpPool's p is a float in opset 1 and an integer later. */
 static enum md_code read_p(const struct md_configuration *configuration, double *out_p)
