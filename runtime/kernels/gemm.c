@@ -4,7 +4,6 @@
 
 #include "checked.h"
 
-#include <pthread.h>
 #include <string.h>
 
 static const struct md_gemm_variant *const variants[] = {
@@ -20,22 +19,12 @@ const struct md_gemm_variant *md_gemm_variant_at(size_t index)
     return index < sizeof variants / sizeof variants[0] ? variants[index] : NULL;
 }
 
-/* Written once, before anybody reads it. */
-static pthread_once_t chosen_once = PTHREAD_ONCE_INIT;
-static const struct md_gemm_variant *chosen;
-
-static void choose(void)
-{
-    size_t index = 0;
-    while (!variants[index]->is_supported())
-        index++;
-    chosen = variants[index];
-}
-
 static const struct md_gemm_loops *loops_of(enum md_gemm_type type)
 {
-    (void)pthread_once(&chosen_once, choose); /* fails only for a broken once_control */
-    return &chosen->loops[type];
+    size_t index = 0;
+    while (variants[index]->isa > md_isa())
+        index++;
+    return &variants[index]->loops[type];
 }
 
 size_t md_gemm_element_size(enum md_gemm_type type)

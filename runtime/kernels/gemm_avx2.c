@@ -33,14 +33,8 @@
 #define MD_TILE_VECTORS 2
 #include "gemm_tile.h"
 
-static bool is_supported(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
 const struct md_gemm_variant md_gemm_variant_avx2 = {
-    .name = "avx2",
-    .is_supported = is_supported,
+    .isa = MD_ISA_AVX2,
     .loops = {
         [MD_GEMM_F32] = { 8, 16, 6, f32_run },
         [MD_GEMM_F64] = { 4, 8, 6, f64_run },

@@ -33,15 +33,8 @@
 #define MD_TILE_VECTORS 3
 #include "gemm_tile.h"
 
-static bool is_supported(void)
-{
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-}
-
 const struct md_gemm_variant md_gemm_variant_avx512 = {
-    .name = "avx512",
-    .is_supported = is_supported,
+    .isa = MD_ISA_AVX512,
     .loops = {
         [MD_GEMM_F32] = { 16, 48, 8, f32_run },
         [MD_GEMM_F64] = { 8, 24, 8, f64_run },

@@ -33,14 +33,8 @@
 #define MD_TILE_VECTORS 2
 #include "gemm_tile.h"
 
-static bool is_supported(void)
-{
-    return true;
-}
-
 const struct md_gemm_variant md_gemm_variant_portable = {
-    .name = "portable",
-    .is_supported = is_supported,
+    .isa = MD_ISA_PORTABLE,
     .loops = {
         [MD_GEMM_F32] = { 4, 8, 4, f32_run },
         [MD_GEMM_F64] = { 2, 4, 4, f64_run },

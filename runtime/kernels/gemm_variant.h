@@ -3,6 +3,7 @@
 #define MD_GEMM_VARIANT_H
 
 #include "gemm.h"
+#include "isa.h"
 
 enum { MD_GEMM_TYPES = 4 };
 
@@ -28,12 +29,11 @@ struct md_gemm_loops {
 };
 
 struct md_gemm_variant {
-    const char *name;
-    bool (*is_supported)(void);
+    enum md_isa isa; /* that it needs */
     struct md_gemm_loops loops[MD_GEMM_TYPES];
 };
 
-/* Variant `index`, the fastest first; NULL after the last one, which is portable and always supported. */
+/* Variant `index`, the highest level first; NULL after the last one, which is portable. */
 const struct md_gemm_variant *md_gemm_variant_at(size_t index);
 /* The same product with loops of the caller's choice; packed matrices must come from md_matrix_pack_with these. */
 void md_gemm_with(const struct md_gemm_loops *loops, const struct md_gemm *gemm, void *workspace);

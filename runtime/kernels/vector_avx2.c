@@ -4,14 +4,8 @@
 #include "attention_tile.h"
 #include "row_tile.h"
 
-static bool is_supported(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
 const struct md_vector_loops md_vector_loops_avx2 = {
-    .name = "avx2",
-    .is_supported = is_supported,
+    .isa = MD_ISA_AVX2,
     .map = row_map,
     .layer_norm = row_layer_norm,
     .attention_workspace = attention_workspace,

@@ -4,6 +4,8 @@
 #ifndef MD_VECTOR_LOOPS_H
 #define MD_VECTOR_LOOPS_H
 
+#include "isa.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -36,8 +38,7 @@ struct md_attention_head {
 };
 
 struct md_vector_loops {
-    const char *name;
-    bool (*is_supported)(void);
+    enum md_isa isa; /* that it needs */
     void (*map)(enum md_float_map map, size_t count, const float *in, float *out); /* in may be out */
     void (*layer_norm)(const struct md_row_layer_norm *row);
     /* Bytes for attention; false: overflow. */
@@ -46,7 +47,7 @@ struct md_vector_loops {
 };
 
 const struct md_vector_loops *md_vector_loops(void);
-/* Variant `index`, the fastest first; NULL after the last one, which every machine supports. For tests. */
+/* Variant `index`, the highest level first; NULL after the last one, which is portable. For tests. */
 const struct md_vector_loops *md_vector_loops_at(size_t index);
 
 #endif

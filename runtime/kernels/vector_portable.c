@@ -4,14 +4,8 @@
 #include "attention_tile.h"
 #include "row_tile.h"
 
-static bool is_supported(void)
-{
-    return true;
-}
-
 const struct md_vector_loops md_vector_loops_portable = {
-    .name = "portable",
-    .is_supported = is_supported,
+    .isa = MD_ISA_PORTABLE,
     .map = row_map,
     .layer_norm = row_layer_norm,
     .attention_workspace = attention_workspace,

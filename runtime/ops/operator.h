@@ -15,6 +15,7 @@
 #define MD_OPERATOR_H
 
 #include "attribute.h"
+#include "precision.h"
 #include "tensor.h"
 
 struct md_arena;
@@ -24,6 +25,7 @@ struct md_invocation;
 struct md_configuration {
     const char *node_name; /* for nothing but messages the caller cannot make */
     int64_t opset;         /* version of the node's domain that the model imports */
+    enum md_precision precision; /* that the caller asked for: products with constant weights may be less exact */
     const struct md_attributes *attributes;
     size_t input_count;    /* trailing absent inputs are not counted */
     size_t output_count;

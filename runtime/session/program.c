@@ -64,8 +64,8 @@ static enum md_code check_arity(const struct md_node *node, const struct md_oper
     return MD_OK;
 }
 
-static enum md_code configure_step(struct md_model *model, const struct md_graph *graph, struct md_step *step,
-                                   struct md_error *error)
+static enum md_code configure_step(struct md_model *model, const struct md_graph *graph, enum md_precision precision,
+                                   struct md_step *step, struct md_error *error)
 {
     const struct md_node *node = step->node;
     MD_TRY(check_arity(node, step->row, error));
@@ -81,6 +81,7 @@ static enum md_code configure_step(struct md_model *model, const struct md_graph
     struct md_configuration configuration = {
         .node_name = node->name,
         .opset = node->opset,
+        .precision = precision,
         .attributes = &node->attributes,
         .input_count = node->input_count,
         .output_count = node->output_count,
@@ -162,8 +163,8 @@ static enum md_code fill_liveness(struct md_model *model, struct md_program *pro
     return list_dying(model, program, last_use, error);
 }
 
-static enum md_code build(struct md_model *model, const struct md_graph *graph, size_t *program_count,
-                          struct md_program **out_program, struct md_error *error)
+static enum md_code build(struct md_model *model, const struct md_graph *graph, enum md_precision precision,
+                          size_t *program_count, struct md_program **out_program, struct md_error *error)
 {
     struct md_program *program = md_arena_allocate_zeroed(&model->arena, 1, sizeof *program);
     if (program == NULL)
@@ -183,18 +184,18 @@ static enum md_code build(struct md_model *model, const struct md_graph *graph, 
         step->subprograms = md_arena_allocate_zeroed(&model->arena, node->subgraph_count, sizeof(void *));
         if (step->wanted == NULL || step->subprograms == NULL)
             return md_fail_memory(error, "program");
-        MD_TRY(configure_step(model, graph, step, error));
+        MD_TRY(configure_step(model, graph, precision, step, error));
         for (size_t j = 0; j < node->subgraph_count; j++)
-            MD_TRY(build(model, node->subgraphs[j], program_count, &step->subprograms[j], error));
+            MD_TRY(build(model, node->subgraphs[j], precision, program_count, &step->subprograms[j], error));
     }
     MD_TRY(fill_liveness(model, program, error));
     *out_program = program;
     return MD_OK;
 }
 
-enum md_code md_program_create(struct md_model *model, const struct md_graph *graph, size_t *program_count,
-                               struct md_program **out_program, struct md_error *error)
+enum md_code md_program_create(struct md_model *model, const struct md_graph *graph, enum md_precision precision,
+                               size_t *program_count, struct md_program **out_program, struct md_error *error)
 {
     MD_TRY(check_supported(graph, error));
-    return build(model, graph, program_count, out_program, error);
+    return build(model, graph, precision, program_count, out_program, error);
 }

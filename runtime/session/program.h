@@ -27,7 +27,7 @@ struct md_program {
  * *program_count is where numbering starts and is advanced by every program made.
  * UNIMPLEMENTED: names nodes without a kernel and says how many there are. */
 MD_NODISCARD enum md_code md_program_create(struct md_model *model, const struct md_graph *graph,
-                                            size_t *program_count, struct md_program **out_program,
-                                            struct md_error *error);
+                                            enum md_precision precision, size_t *program_count,
+                                            struct md_program **out_program, struct md_error *error);
 
 #endif

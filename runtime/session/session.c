@@ -2,6 +2,7 @@
 #include "executor.h"
 
 #include "allocator.h"
+#include "isa.h"
 #include "pass.h"
 
 #include <string.h>
@@ -26,12 +27,13 @@ static enum md_code make_signatures(struct md_model *model, const int32_t *value
     return MD_OK;
 }
 
-static enum md_code build(struct md_session *session, const char *disabled_passes, struct md_error *error)
+static enum md_code build(struct md_session *session, const struct md_session_options *options, struct md_error *error)
 {
     struct md_model *model = session->model;
     const struct md_graph *graph = model->graph;
-    MD_TRY(md_passes_apply(model, disabled_passes, error));
-    MD_TRY(md_program_create(model, graph, &session->program_count, &session->program, error));
+    MD_TRY(md_isa_check(error));
+    MD_TRY(md_passes_apply(model, options->disabled_passes, error));
+    MD_TRY(md_program_create(model, graph, options->precision, &session->program_count, &session->program, error));
     session->input_count = graph->input_count;
     session->output_count = graph->output_count;
     MD_TRY(make_signatures(model, graph->inputs, graph->input_count, &session->inputs, error));
@@ -42,15 +44,17 @@ enum md_code md_session_create(const struct md_allocator *allocator, struct md_m
                                const struct md_session_options *options, struct md_session **out_session,
                                struct md_error *error)
 {
+    static const struct md_session_options defaults = { .disabled_passes = NULL };
     struct md_session *session = md_allocate_zeroed(allocator, 1, sizeof *session);
+    options = options != NULL ? options : &defaults;
     if (session == NULL) {
         md_model_destroy(model);
         return md_fail_memory(error, "session");
     }
     session->allocator = allocator;
     session->model = model;
-    session->max_run_bytes = options != NULL && options->max_run_bytes > 0 ? options->max_run_bytes : (size_t)8 << 30;
-    enum md_code code = build(session, options != NULL ? options->disabled_passes : NULL, error);
+    session->max_run_bytes = options->max_run_bytes > 0 ? options->max_run_bytes : (size_t)8 << 30;
+    enum md_code code = build(session, options, error);
     if (code != MD_OK) {
         md_session_destroy(session);
         return code;

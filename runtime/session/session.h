@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "precision.h"
 #include "tensor.h"
 
 struct md_allocator;
@@ -18,6 +19,7 @@ struct md_session_options {
     /* Names of graph passes not to apply, separated by commas; "all"; NULL: apply every pass. For tests and search for
      * faults: each pass leaves the results as they are. */
     const char *disabled_passes;
+    enum md_precision precision; /* of products with constant weights */
     size_t max_run_bytes; /* limit of one run's memory; 0: 8 GiB. Beyond it a run fails with RESOURCE_EXHAUSTED */
 };
 

@@ -1,9 +1,12 @@
-"""Compares modeld with ONNX Runtime, alternating in one run. Started by tests/bench/run, which makes its environment.
+"""What the benchmarks against ONNX Runtime share: both sides, alternation, the table's last line.
 
-Usage: bench.py encoder BENCH_MODEL MODELS_DIR
+A benchmark NAME is a file NAME.py beside this one with `MODELS` (names of models.py) and `main(bench)`; tests/bench/run
+makes the environment and starts it through this file: bench.py NAME PROGRAMS_DIR MODELS_DIR [--OPTION VALUE]...
 Every cell: outputs compared first, then rounds in which each side runs in turn; the medians of the rounds are compared.
 The last line is "ratio: X.XX": ONNX Runtime's time divided by modeld's, geometric mean over the table.
 """
+import argparse
+import importlib
 import math
 import os
 import pathlib
@@ -16,20 +19,21 @@ import time
 import numpy as np
 import onnxruntime
 
-LENGTHS = [int(length) for length in os.environ.get("MD_BENCH_LENGTHS", "8,32,128,512").split(",")]
-MODELS = os.environ.get("MD_BENCH_MODELS", "minilm-l6,bert-base").split(",")
 ROUNDS = int(os.environ.get("MD_BENCH_ROUNDS", "7"))
 ROUND_SECONDS = 0.25
 # MD_BENCH_CLOCK=cpu counts the time that the thread itself took: for machines that are shared with other work.
 clock = time.thread_time_ns if os.environ.get("MD_BENCH_CLOCK") == "cpu" else time.perf_counter_ns
+KINDS = {"int64": "INT64", "int32": "INT32", "float32": "FP32"}
 
 
 class Modeld:
-    """A bench_model process: see bench_model.c for its commands."""
+    """A bench_model process: see bench_model.c for its options and commands."""
 
-    def __init__(self, program, model):
-        disabled = os.environ.get("MD_BENCH_DISABLED_PASSES")
-        command = [program, str(model)] + ([disabled] if disabled else [])
+    def __init__(self, programs, model, **options):
+        command = [str(pathlib.Path(programs) / "bench_model"), str(model)]
+        options.setdefault("disable", os.environ.get("MD_BENCH_DISABLED_PASSES"))
+        for name, value in options.items():
+            command += [f"--{name}", str(value)] if value is not None else []
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.folder = tempfile.TemporaryDirectory(prefix="modeld_bench_")
         self.answer()
@@ -49,8 +53,7 @@ class Modeld:
         for name, array in feed.items():
             path = f"{self.folder.name}/{name}.raw"
             pathlib.Path(path).write_bytes(np.ascontiguousarray(array).tobytes())
-            kind = {"int64": "INT64", "float32": "FP32"}[str(array.dtype)]
-            self.ask(f"input {name} {kind} {path} {array.ndim} {' '.join(map(str, array.shape))}")
+            self.ask(f"input {name} {KINDS[str(array.dtype)]} {path} {array.ndim} {' '.join(map(str, array.shape))}")
 
     def output(self, shape):
         self.ask(f"outputs {self.folder.name}")
@@ -73,6 +76,12 @@ class OnnxRuntime:
         self.session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self.feed = None
 
+    def set_inputs(self, feed):
+        self.feed = feed
+
+    def output(self):
+        return self.session.run(None, self.feed)[0]
+
     def time(self, runs):
         times = []
         for _ in range(runs):
@@ -82,12 +91,16 @@ class OnnxRuntime:
         return sorted(times)[runs // 2]
 
 
-def compare(ours, theirs):
-    """Largest difference, relative to the largest value; a wrong result ends the benchmark."""
-    difference = float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs)))
-    if not difference < 1e-4:
-        raise SystemExit(f"outputs differ by {difference:.2g}: nothing was measured")
-    return difference
+def difference(ours, theirs):
+    """Largest difference, relative to the largest value."""
+    return float(np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs)))
+
+
+def demand(found, bound):
+    """A wrong result ends the benchmark: nothing fast is wrong."""
+    if not found < bound:
+        raise SystemExit(f"outputs differ by {found:.2g}, more than {bound:.2g}: nothing was measured")
+    return found
 
 
 def alternate(ours, theirs):
@@ -98,30 +111,23 @@ def alternate(ours, theirs):
     return statistics.median(p[0] for p in pairs), statistics.median(p[1] for p in pairs)
 
 
-def encoder(program, models):
-    random = np.random.default_rng(3)
-    ratios = []
-    print(f"encoder, fp32, batch 1, one thread, ONNX Runtime {onnxruntime.__version__}; milliseconds")
-    print(f"{'model':12} {'S':>4} {'modeld':>9} {'ORT':>9} {'ratio':>6}  largest difference")
-    for name in MODELS:
-        ours, theirs = Modeld(program, models / f"{name}.onnx"), OnnxRuntime(models / f"{name}.onnx")
-        for length in LENGTHS:
-            ids = random.integers(1000, 30000, (1, length))
-            feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-            ours.set_inputs(feed)
-            theirs.feed = feed
-            expected = theirs.session.run(None, feed)[0]
-            difference = compare(ours.output(expected.shape), expected)
-            mine, other = alternate(ours, theirs)
-            ratios.append(other / mine)
-            print(f"{name:12} {length:4} {mine / 1e6:9.3f} {other / 1e6:9.3f} {ratios[-1]:6.2f}  {difference:.1e}", flush=True)
-        ours.close()
+def finish(ratios):
     print(f"ratio: {math.exp(statistics.mean(map(math.log, ratios))):.2f}")
 
 
 def main():
-    names = {"encoder": encoder}
-    names[sys.argv[1]](sys.argv[2], pathlib.Path(sys.argv[3]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name")
+    parser.add_argument("programs", type=pathlib.Path)
+    parser.add_argument("models", type=pathlib.Path)
+    known, rest = parser.parse_known_args()
+    benchmark = importlib.import_module(known.name)
+    options = argparse.ArgumentParser(prog=f"tests/bench/run {known.name}")
+    benchmark.add_options(options) if hasattr(benchmark, "add_options") else None
+    known.options = options.parse_args(rest)
+    benchmark.main(known)
 
 
-main()
+if __name__ == "__main__":
+    sys.modules["bench"] = sys.modules["__main__"]
+    main()

@@ -1,6 +1,7 @@
 /* bench_model.c - modeld's side of tests/bench/run: one loaded model, driven line by line through stdin.
  *
- * Usage: bench_model MODEL [DISABLED_PASSES]. Each command is answered by one line, "ok ..." or "error MESSAGE":
+ * Usage: bench_model MODEL [--disable PASSES] [--precision NAME]. Each command is answered by one line, "ok ..." or
+ * "error MESSAGE":
  *     input NAME DATATYPE FILE RANK DIMS...   sets an input from a file of raw elements
  *     outputs FOLDER                          runs once and writes output I to FOLDER/I.bin
  *     time COUNT                              runs COUNT times; "ok MEDIAN" in nanoseconds
@@ -135,15 +136,29 @@ static void answer(struct bench *bench, char *line)
     (void)fflush(stdout); /* a reader that has gone is noticed by the next read */
 }
 
-static enum md_code load(struct bench *bench, const char *path, const char *disabled_passes, struct md_error *error)
+static enum md_code load(struct bench *bench, const char *path, const struct md_session_options *options,
+                         struct md_error *error)
 {
     struct md_model *model;
-    struct md_session_options options = { .disabled_passes = disabled_passes };
     MD_TRY(md_model_open(md_process_allocator(), path, &model, error));
-    MD_TRY(md_session_create(md_process_allocator(), model, &options, &bench->session, error));
+    MD_TRY(md_session_create(md_process_allocator(), model, options, &bench->session, error));
     if (md_session_input_count(bench->session) > MAX_INPUTS)
         return md_fail(error, MD_UNIMPLEMENTED, "more than %d inputs", (int)MAX_INPUTS);
     return md_run_create(bench->session, &bench->run, error);
+}
+
+static bool read_options(int argc, char **argv, struct md_session_options *options)
+{
+    bool good = argc >= 2 && argc % 2 == 0;
+    for (int i = 2; good && i < argc; i += 2) {
+        if (strcmp(argv[i], "--disable") == 0)
+            options->disabled_passes = argv[i + 1];
+        else if (strcmp(argv[i], "--precision") == 0)
+            good = md_precision_find(md_span_of(argv[i + 1]), &options->precision);
+        else
+            good = false;
+    }
+    return good;
 }
 
 int main(int argc, char **argv)
@@ -154,11 +169,12 @@ int main(int argc, char **argv)
     struct md_error error = { .message = "" };
     char line[LINE_SIZE];
     bench.clock = clock != NULL && strcmp(clock, "cpu") == 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
-    if (argc < 2) {
-        fprintf(stderr, "usage: bench_model MODEL [DISABLED_PASSES]\n");
+    struct md_session_options options = { .disabled_passes = NULL };
+    if (!read_options(argc, argv, &options)) {
+        fprintf(stderr, "usage: bench_model MODEL [--disable PASSES] [--precision fp32|bf16|int8]\n");
         return 2;
     }
-    enum md_code code = load(&bench, argv[1], argc > 2 ? argv[2] : NULL, &error);
+    enum md_code code = load(&bench, argv[1], &options, &error);
     printf("%s%s\n", code == MD_OK ? "ok" : "error ", code == MD_OK ? "" : error.message);
     (void)fflush(stdout); /* see answer */
     while (code == MD_OK && fgets(line, sizeof line, stdin) != NULL) {

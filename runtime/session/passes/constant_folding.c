@@ -144,7 +144,7 @@ static enum md_code run_part(struct folding *folding, struct md_error *error)
 {
     size_t program_count = 0;
     struct md_program *program;
-    if (md_program_create(folding->model, &folding->part, &program_count, &program, NULL) != MD_OK)
+    if (md_program_create(folding->model, &folding->part, MD_PRECISION_FP32, &program_count, &program, NULL) != MD_OK)
         return MD_OK; /* the session will say what is wrong with the node */
     struct md_session session = { .allocator = folding->model->allocator,
                                   .model = folding->model,

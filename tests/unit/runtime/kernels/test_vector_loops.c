@@ -30,7 +30,7 @@ static void fill(float *values, size_t count, unsigned seed)
 static void each_variant(void (*check_fn)(const struct md_vector_loops *loops))
 {
     for (size_t i = 0; md_vector_loops_at(i) != NULL; i++)
-        if (md_vector_loops_at(i)->is_supported())
+        if (md_vector_loops_at(i)->isa <= md_isa_of_machine())
             check_fn(md_vector_loops_at(i));
 }
 
@@ -63,7 +63,7 @@ static void check_maps(const struct md_vector_loops *loops)
         for (size_t i = 0; i < count; i++) {
             double x = (double)in[i], error = fabs((double)out[i] - exact(cases[c].map, x));
             if (!(error <= cases[c].bound * fmax(1.0, fabs(x))))
-                fail_msg("%s: map %d of %g is off by %g", loops->name, (int)cases[c].map, x, error);
+                fail_msg("%s: map %d of %g is off by %g", md_isa_name(loops->isa), (int)cases[c].map, x, error);
         }
     }
     const float special[] = { NAN, INFINITY, 0.0f };
@@ -102,7 +102,7 @@ static void check_layer_norm(const struct md_vector_loops *loops)
         for (size_t i = 0; i < length; i++) {
             double want = ((double)a[i] + (double)b[i] - mean) / sqrt(variance + 1e-3) * (double)scale[i] + (double)bias[i];
             if (!(fabs((double)out[i] - want) <= 3e-6))
-                fail_msg("%s: element %zu of %zu is %g, not %g", loops->name, i, length, (double)out[i], want);
+                fail_msg("%s: element %zu of %zu is %g, not %g", md_isa_name(loops->isa), i, length, (double)out[i], want);
         }
     }
 }
@@ -160,7 +160,7 @@ static void compare(const struct md_vector_loops *loops, const struct md_attenti
             for (size_t j = 0; j < head->keys; j++)
                 want += weights[j] / total * (double)v[j * STRIDE + d];
             if (!(fabs((double)out[i * STRIDE + d] - want) <= 3e-6))
-                fail_msg("%s: %zu queries, %zu keys, sizes %zu and %zu: out[%zu][%zu] is %g, not %g", loops->name,
+                fail_msg("%s: %zu queries, %zu keys, sizes %zu and %zu: out[%zu][%zu] is %g, not %g", md_isa_name(loops->isa),
                          head->queries, head->keys, head->size, head->value_size, i, d,
                          (double)out[i * STRIDE + d], want);
         }
@@ -204,7 +204,7 @@ static void expect_same_rows(const struct md_vector_loops *loops, size_t rows, s
 {
     for (size_t i = 0; i < rows; i++)
         if (memcmp(out + i * STRIDE, other + i * STRIDE, value_size * sizeof(float)) != 0)
-            fail_msg("%s: the bits of row %zu differ", loops->name, i);
+            fail_msg("%s: the bits of row %zu differ", md_isa_name(loops->isa), i);
 }
 
 static void check_bits(const struct md_vector_loops *loops)

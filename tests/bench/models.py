@@ -1,6 +1,6 @@
 """Makes the models of tests/bench/run: the shapes of text encoders, with random weights.
 
-Usage: make_models.py OUT_DIR NAME...     (Debian's python3-torch); writes OUT_DIR/NAME.onnx
+Usage: models.py OUT_DIR NAME...     (Debian's python3-torch); writes OUT_DIR/NAME.onnx
 """
 import math
 import pathlib
