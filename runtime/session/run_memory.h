@@ -11,7 +11,7 @@
 #include "arena.h"
 #include "tensor.h"
 
-enum { MD_MAX_PLANS = 32 };
+enum { MD_MAX_PLANS = 128 };
 
 struct md_plan;
 struct md_run_buffer;

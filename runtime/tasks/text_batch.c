@@ -1,10 +1,12 @@
 /* text_batch.c - texts into tensors and through the session; see task_internal.h.
  *
- * Rows are sorted by length before they are cut into batches, so that rows of one batch need little padding;
- * the answers come in the order of the texts all the same. */
+ * Rows are sorted by length and cut into batches where that costs least (length_groups.h); the answers come in the order
+ * of the texts all the same. Without an attention mask the model would take padding for text, so only rows of equal
+ * length share a batch. */
 #include "task_internal.h"
 
 #include "allocator.h"
+#include "length_groups.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,22 +135,39 @@ struct batch {
     size_t tokens;
 };
 
-static struct batch make_batch(const struct md_task *task, const struct md_text_row *const *order,
-                               size_t left)
+static struct batch make_batch(const struct md_task *task, const struct md_text_row *const *order, size_t filled)
 {
-    struct batch batch = { .texts = order, .tokens = order[0]->count };
-    if (task->fixed_tokens > 0)
-        batch.tokens = (size_t)task->fixed_tokens;
-    size_t most = MAX_BATCH_TOKENS / batch.tokens;
-    if (most > MAX_BATCH_ROWS)
-        most = MAX_BATCH_ROWS;
-    if (most == 0)
-        most = 1;
+    return (struct batch){
+        .texts = order,
+        .filled = filled,
+        .rows = task->fixed_rows > 0 ? (size_t)task->fixed_rows : filled,
+        .tokens = task->fixed_tokens > 0 ? (size_t)task->fixed_tokens : order[0]->count,
+    };
+}
+
+static bool takes_mask(const struct md_task *task)
+{
+    bool found = false;
+    for (size_t i = 0; i < md_session_input_count(task->session); i++)
+        found = found || task->inputs[i].feature == MD_FEATURE_MASK;
+    return found;
+}
+
+/* Cuts the sorted rows into batches: see md_length_groups. NULL: memory. */
+static struct md_length_cut *cut_rows(const struct md_task *task, const struct md_text_row *const *order, size_t count,
+                                      struct md_arena *arena)
+{
+    struct md_length_limits limits = { MAX_BATCH_ROWS, MAX_BATCH_TOKENS, takes_mask(task) || task->fixed_tokens > 0 };
+    struct md_length_cut *cuts = md_arena_allocate_zeroed(arena, count + 1, sizeof *cuts);
+    size_t *lengths = md_arena_allocate_zeroed(arena, count, sizeof *lengths);
+    if (cuts == NULL || lengths == NULL)
+        return NULL;
     if (task->fixed_rows > 0)
-        most = (size_t)task->fixed_rows;
-    batch.filled = left < most ? left : most;
-    batch.rows = task->fixed_rows > 0 ? most : batch.filled;
-    return batch;
+        limits = (struct md_length_limits){ (size_t)task->fixed_rows, SIZE_MAX, true };
+    for (size_t i = 0; i < count; i++)
+        lengths[i] = task->fixed_tokens > 0 ? (size_t)task->fixed_tokens : order[i]->count;
+    md_length_groups(lengths, count, &limits, cuts);
+    return cuts;
 }
 
 static int32_t feature_of(const struct md_task *task, enum md_text_feature feature,
@@ -232,13 +251,16 @@ enum md_code md_text_batch_run(const struct md_task *task, const struct md_text_
     for (size_t i = 0; i < request->count; i++)
         order[i] = &rows[i];
     qsort(order, request->count, sizeof *order, compare_rows);
+    const struct md_length_cut *cuts = cut_rows(task, order, request->count, request->arena);
+    if (cuts == NULL)
+        return md_fail_memory(error, "order of the texts");
     for (size_t i = 0; i < md_session_output_count(task->session); i++)
         md_run_want_output(run, i, i == task->output);
     struct md_arena inputs; /* of one batch at a time */
     md_arena_init(&inputs, task->allocator, 0);
     enum md_code code = MD_OK;
     for (size_t done = 0; done < request->count && code == MD_OK;) {
-        struct batch batch = make_batch(task, order + done, request->count - done);
+        struct batch batch = make_batch(task, order + done, cuts[done].rows);
         code = run_batch(task, request, &batch, &inputs, run, answers, error);
         done += batch.filled;
         md_arena_reset(&inputs);

@@ -29,8 +29,10 @@ KINDS = {"int64": "INT64", "int32": "INT32", "float32": "FP32"}
 class Modeld:
     """A bench_model process: see bench_model.c for its options and commands."""
 
+    program = "bench_model"
+
     def __init__(self, programs, model, **options):
-        command = [str(pathlib.Path(programs) / "bench_model"), str(model)]
+        command = [str(pathlib.Path(programs) / self.program), str(model)]
         options.setdefault("disable", os.environ.get("MD_BENCH_DISABLED_PASSES"))
         for name, value in options.items():
             command += [f"--{name}", str(value)] if value is not None else []
@@ -41,7 +43,7 @@ class Modeld:
     def answer(self):
         line = self.process.stdout.readline().strip()
         if not line.startswith("ok"):
-            raise SystemExit(f"bench_model: {line or 'it has ended'}")
+            raise SystemExit(f"{self.program}: {line or 'it has ended'}")
         return line[3:]
 
     def ask(self, command):

@@ -1,8 +1,12 @@
 """Makes the models of tests/bench/run: the shapes of text encoders, with random weights.
 
 Usage: models.py OUT_DIR NAME...     (Debian's python3-torch); writes OUT_DIR/NAME.onnx
+NAME-classifier is an encoder with a head on its first token, besides a model directory OUT_DIR/NAME-classifier/ for
+modeld: a tokenizer whose word "wN" is token N, and two labels.
 """
+import json
 import math
+import os
 import pathlib
 import sys
 
@@ -47,22 +51,58 @@ class Encoder(nn.Module):
         return x
 
 
-def encoder(name, path):
-    torch.manual_seed(1)
+class Classifier(nn.Module):
+    def __init__(self, layers, width, heads, inner):
+        super().__init__()
+        self.encoder, self.classifier = Encoder(layers, width, heads, inner), nn.Linear(width, 2)
+
+    def forward(self, input_ids, attention_mask, token_type_ids):
+        return self.classifier(self.encoder(input_ids, attention_mask, token_type_ids)[:, 0])
+
+
+def export_encoder(network, output, axes, path):
     ids = torch.ones(2, 8, dtype=torch.long)
     names = ["input_ids", "attention_mask", "token_type_ids"]
-    axes = {name: {0: "batch", 1: "sequence"} for name in [*names, "last_hidden_state"]}
-    torch.onnx.export(Encoder(*ENCODERS[name]).eval(), (ids, ids, ids * 0), str(path), opset_version=17,
-                      input_names=names, output_names=["last_hidden_state"], dynamic_axes=axes)
+    axes = {output: axes, **{name: {0: "batch", 1: "sequence"} for name in names}}
+    torch.onnx.export(network.eval(), (ids, ids, ids * 0), str(path), opset_version=17, input_names=names,
+                      output_names=[output], dynamic_axes=axes)
+
+
+def make_directory(folder, name):
+    """What exporters put beside a text classifier."""
+    directory = folder / name
+    directory.mkdir(exist_ok=True)
+    model = directory / "model.onnx"
+    model.unlink(missing_ok=True)
+    os.link(folder / f"{name}.onnx", model)
+    vocabulary = {"[PAD]": 0, "[UNK]": 1, **{f"w{i}": i for i in range(2, 30522)}}
+    tokenizer = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+                 "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None, "decoder": None,
+                 "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"}}
+    (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
+    config = {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "negative", "1": "positive"},
+              "vocab_size": 30522, "pad_token_id": 0, "max_position_embeddings": 512}
+    (directory / "config.json").write_text(json.dumps(config))
+
+
+def make(folder, name):
+    torch.manual_seed(1)
+    partial = folder / f"{name}.part"
+    base = name.removesuffix("-classifier")
+    if base != name:
+        export_encoder(Classifier(*ENCODERS[base]), "logits", {0: "batch"}, partial)
+    else:
+        export_encoder(Encoder(*ENCODERS[base]), "last_hidden_state", {0: "batch", 1: "sequence"}, partial)
+    partial.rename(folder / f"{name}.onnx")
+    if base != name:
+        make_directory(folder, name)
 
 
 def main():
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[2:]:
-        partial = out / f"{name}.part"
-        encoder(name, partial)
-        partial.rename(out / f"{name}.onnx")
+        make(out, name)
 
 
 main()
