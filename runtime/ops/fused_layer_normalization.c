@@ -55,25 +55,6 @@ static void add_broadcast(const struct md_tensor *a, const struct md_tensor *b, 
     }
 }
 
-/* All rows: those of operands and results follow one another. */
-static void run_rows(void *context, size_t first, size_t count, size_t slot)
-{
-    struct md_row_layer_norm row = *(const struct md_row_layer_norm *)context;
-    (void)slot; /* needs no scratch */
-    const size_t start = first * row.length;
-    row.sum += start;
-    row.a += start;
-    row.b = row.b != NULL ? row.b + start : NULL;
-    row.out += start;
-    for (size_t i = 0; i < count; i++) {
-        md_vector_loops()->layer_norm(&row);
-        row.sum += row.length;
-        row.a += row.length;
-        row.b = row.b != NULL ? row.b + row.length : NULL;
-        row.out += row.length;
-    }
-}
-
 static enum md_code add_norm_run(struct md_invocation *invocation)
 {
     const struct add_norm_parameters *parameters = invocation->parameters;
@@ -99,7 +80,7 @@ static enum md_code add_norm_run(struct md_invocation *invocation)
                                      .a = same ? md_elements(const float, a) : md_elements(float, sum),
                                      .b = same ? md_elements(const float, b) : NULL,
                                      .out = md_elements(float, output) };
-    md_parallel(invocation, output->count / length, (double)length * MD_COST_NORMALIZE, run_rows, &row);
+    md_parallel_layer_norm(invocation, output->count / length, &row);
     return MD_OK;
 }
 

@@ -130,3 +130,49 @@ void md_parallel_gemm(const struct md_invocation *invocation, const struct md_ge
     md_parallel(invocation, panels * product.row_blocks, panel_cost(gemm) / (double)product.row_blocks, run_blocks,
                 &product);
 }
+
+/* ---- rows and elements ---- */
+
+static void run_layer_norm(void *context, size_t first, size_t count, size_t slot)
+{
+    struct md_row_layer_norm row = *(const struct md_row_layer_norm *)context;
+    (void)slot; /* needs no scratch */
+    const float **const operands[] = { &row.a, &row.b, &row.c };
+    size_t step = first * row.length;
+    for (size_t i = 0; i < count; i++, step = row.length) {
+        for (size_t j = 0; j < 3; j++)
+            if (*operands[j] != NULL)
+                *operands[j] += step;
+        row.sum += step;
+        row.out += step;
+        md_vector_loops()->layer_norm(&row);
+    }
+}
+
+void md_parallel_layer_norm(const struct md_invocation *invocation, size_t rows, const struct md_row_layer_norm *row)
+{
+    struct md_row_layer_norm copy = *row;
+    md_parallel(invocation, rows, (double)row->length * MD_COST_NORMALIZE, run_layer_norm, &copy);
+}
+
+struct elements {
+    size_t count;
+    md_range_fn fn;
+    void *context;
+};
+
+static void run_elements(void *context, size_t first, size_t count, size_t slot)
+{
+    const struct elements *elements = context;
+    const size_t begin = first * MD_PARALLEL_ALIGNMENT, left = elements->count - begin;
+    const size_t size = count * MD_PARALLEL_ALIGNMENT;
+    elements->fn(elements->context, begin, left < size ? left : size, slot);
+}
+
+void md_parallel_elements(const struct md_invocation *invocation, size_t count, double element_cost, md_range_fn fn,
+                          void *context)
+{
+    struct elements elements = { count, fn, context };
+    const size_t blocks = count / MD_PARALLEL_ALIGNMENT + (count % MD_PARALLEL_ALIGNMENT != 0);
+    md_parallel(invocation, blocks, element_cost * MD_PARALLEL_ALIGNMENT, run_elements, &elements);
+}

@@ -11,6 +11,7 @@
 
 #include "gemm.h"
 #include "operator.h"
+#include "vector_loops.h"
 
 /* Of one float, in multiply-adds. */
 #define MD_COST_NORMALIZE 20.0 /* normalisation, softmax */
@@ -31,5 +32,14 @@ MD_NODISCARD enum md_code md_parallel_gemm_scratch(struct md_invocation *invocat
 /* md_gemm by panels of columns and, where those are few and B is packed, by tiles of rows. workspace: the scratch above, or
  * NULL when B is packed. */
 void md_parallel_gemm(const struct md_invocation *invocation, const struct md_gemm *gemm, void *workspace);
+
+/* `rows` rows that follow one another in a, b, c, sum and out; `row` is the first. */
+void md_parallel_layer_norm(const struct md_invocation *invocation, size_t rows, const struct md_row_layer_norm *row);
+
+/* Calls fn(context, ...) on ranges of `count` elements that do not depend on each other. Ranges begin at a multiple of
+ * MD_PARALLEL_ALIGNMENT, so that each element is in the same lane of a vector, or in none, however the work is cut. */
+enum { MD_PARALLEL_ALIGNMENT = 1024 };
+void md_parallel_elements(const struct md_invocation *invocation, size_t count, double element_cost, md_range_fn fn,
+                          void *context);
 
 #endif
