@@ -3,6 +3,7 @@
 
 #include "allocator.h"
 #include "file.h"
+#include "thread_pool.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -40,7 +41,8 @@ static const struct option options[] = {
       "models to load at start besides those of the registry: NAME[:VERSION],..." },
     { "load-all", OPTION_BOOL, FIELD(load_all), "false", 0, 0, NULL,
       "load every version of the repository at start" },
-    { "threads", OPTION_NUMBER, FIELD(threads), "0", 0, 1024, NULL, "threads that compute; 0: one per core" },
+    { "threads", OPTION_NUMBER, FIELD(threads), "0", 0, MD_MAX_THREADS, NULL,
+      "cores to compute with: one request takes all of them, many take one each; 0: those of the machine" },
     { "max-inflight", OPTION_NUMBER, FIELD(max_inflight), "256", 1, 65536, NULL,
       "inference calls accepted at a time; more are answered RESOURCE_EXHAUSTED" },
     { "max-inflight-bytes", OPTION_BYTES, FIELD(max_inflight_bytes), "256MiB", 1 * MIB, 1024 * GIB, NULL,
@@ -351,7 +353,7 @@ static enum md_code read_everything(struct md_config *config, int argc, char *co
     MD_TRY(read_flags(config, argc, argv, NULL, out_action, error));
     if (config->threads == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        config->threads = cores > 0 ? (uint64_t)cores : 1;
+        config->threads = cores < 1 ? 1 : cores < MD_MAX_THREADS ? (uint64_t)cores : MD_MAX_THREADS;
     }
     return MD_OK;
 }

@@ -35,7 +35,7 @@ struct md_config {
     const char *repository;
     const char *load; /* comma list of name[:version] */
     const char *port_file;
-    uint64_t threads; /* workers that compute */
+    uint64_t threads; /* cores to compute with */
     uint64_t max_inflight;
     uint64_t max_inflight_bytes;
     uint64_t max_message_bytes;

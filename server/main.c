@@ -16,6 +16,7 @@
 #include "restore.h"
 #include "server.h"
 #include "services.h"
+#include "thread_pool.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -35,6 +36,7 @@ struct daemon {
     const struct md_allocator *allocator;
     struct md_config config;
     struct md_log log;
+    struct md_thread_pool *thread_pool; /* helps the inference workers; one for all versions */
     struct md_services services;
     struct md_restore *restore;
     struct md_server *server;
@@ -72,7 +74,8 @@ static enum md_code open_models(struct daemon *daemon, struct md_error *error)
     const struct md_config *config = &daemon->config;
     services->log = &daemon->log;
     MD_TRY(md_registry_open(daemon->allocator, config->registry, &services->registry, error));
-    MD_TRY(md_pool_create(daemon->allocator, &services->pool, error));
+    MD_TRY(md_thread_pool_create(daemon->allocator, config->threads, &daemon->thread_pool, error));
+    MD_TRY(md_pool_create(daemon->allocator, daemon->thread_pool, &services->pool, error));
     const struct md_model_manager_options options = { .allocator = daemon->allocator,
                                                       .registry = services->registry,
                                                       .pool = services->pool,
@@ -240,6 +243,7 @@ static void stop(struct daemon *daemon)
     md_server_destroy(daemon->server);
     md_model_manager_destroy(daemon->services.manager);
     md_pool_destroy(daemon->services.pool);
+    md_thread_pool_destroy(daemon->thread_pool);
     md_registry_close(daemon->services.registry);
 }
 

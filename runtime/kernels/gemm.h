@@ -79,6 +79,14 @@ size_t md_gemm_workspace(enum md_gemm_type type, size_t depth);
 /* Sizes have been checked by the caller: no product of them overflows. depth 0 gives finish(0). */
 void md_gemm(const struct md_gemm *gemm, void *workspace);
 
+/* For those who split a product: columns of a panel, the rows that are computed together. */
+size_t md_gemm_panel_width(enum md_gemm_type type);
+size_t md_gemm_row_tile(enum md_gemm_type type);
+/* Rows [first_row, first_row + rows) of panels [first_panel, first_panel + panels) of md_gemm, bit for bit; first_row is a
+ * multiple of the row tile. Parts that overlap in nothing may be computed at the same time. */
+void md_gemm_part(const struct md_gemm *gemm, size_t first_panel, size_t panels, size_t first_row, size_t rows,
+                  void *workspace);
+
 /* Bytes of the packed form; false: overflow. */
 bool md_matrix_pack_size(enum md_gemm_type type, size_t depth, size_t columns, size_t *out_size);
 /* Packs B into `panels` (md_matrix_pack_size bytes) and describes it. */

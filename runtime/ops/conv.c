@@ -1,8 +1,10 @@
 /* conv.c - Conv, and com.microsoft's FusedConv, which adds a tensor and applies an activation. */
+#include "checked.h"
 #include "convolution.h"
 #include "gemm_operand.h"
 #include "named_activation.h"
 #include "operator_table.h"
+#include "parallel.h"
 #include "parameters.h"
 
 struct conv_parameters {
@@ -19,6 +21,24 @@ static enum md_code describe(const struct md_invocation *invocation, struct md_c
     return md_convolution_describe(&parameters->options, parameters->groups, &md_input(invocation, 0)->shape,
                                    &md_input(invocation, 1)->shape, bias != NULL ? &bias->shape : NULL,
                                    out_convolution, out_shape, invocation->error);
+}
+
+/* Of a slot. */
+static size_t workspace_size(const struct md_convolution *convolution)
+{
+    return (md_convolution_workspace(convolution) + 63) / 64 * 64;
+}
+
+struct parts {
+    const struct md_convolution *convolution;
+    unsigned char *workspaces;
+};
+
+static void run_parts(void *context, size_t first, size_t count, size_t slot)
+{
+    const struct parts *parts = context;
+    md_convolution_run_parts(parts->convolution, first, count,
+                             parts->workspaces + slot * workspace_size(parts->convolution));
 }
 
 static enum md_code conv_prepare(struct md_invocation *invocation)
@@ -39,7 +59,12 @@ static enum md_code conv_prepare(struct md_invocation *invocation)
     enum md_datatype datatype = md_input(invocation, 0)->datatype;
     MD_TRY(md_output(invocation, 0, datatype, &output));
     (void)md_gemm_type_of(datatype, &convolution.type); /* the row has products of its native types only */
-    return md_scratch(invocation, md_convolution_workspace(&convolution));
+    const size_t slots = md_parallel_slots(invocation, md_convolution_part_count(&convolution),
+                                           md_convolution_part_cost(&convolution));
+    size_t size;
+    if (!md_checked_multiply(slots, workspace_size(&convolution), &size))
+        return md_fail_memory(invocation->error, "workspace of a convolution");
+    return md_scratch(invocation, size);
 }
 
 static enum md_code conv_run(struct md_invocation *invocation)
@@ -63,7 +88,9 @@ static enum md_code conv_run(struct md_invocation *invocation)
     }
     bool relu = parameters->activation.kind == MD_ACTIVATION_RELU;
     convolution.activation = relu ? MD_GEMM_RELU : MD_GEMM_LINEAR;
-    md_convolution_run(&convolution, invocation->scratch);
+    struct parts parts = { &convolution, invocation->scratch };
+    md_parallel(invocation, md_convolution_part_count(&convolution), md_convolution_part_cost(&convolution), run_parts,
+                &parts);
     if (!relu)
         md_named_activation_apply(&parameters->activation, output->datatype == MD_FP64, output->count,
                                   output->bytes);

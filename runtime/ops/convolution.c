@@ -149,7 +149,30 @@ static const void *at(const void *elements, size_t index, size_t size)
     return elements == NULL ? NULL : (const unsigned char *)elements + index * size;
 }
 
+static size_t panel_count(const struct md_convolution *convolution)
+{
+    const size_t positions = md_window_count(convolution->window.rank, convolution->window.output);
+    const size_t width = md_gemm_panel_width(convolution->type);
+    return positions / width + (positions % width != 0);
+}
+
+size_t md_convolution_part_count(const struct md_convolution *convolution)
+{
+    return convolution->batch * convolution->groups * panel_count(convolution);
+}
+
+double md_convolution_part_cost(const struct md_convolution *convolution)
+{
+    return (double)convolution->out_channels * (double)depth_of(convolution) *
+           (double)md_gemm_panel_width(convolution->type);
+}
+
 void md_convolution_run(const struct md_convolution *convolution, void *workspace)
+{
+    md_convolution_run_parts(convolution, 0, md_convolution_part_count(convolution), workspace);
+}
+
+void md_convolution_run_parts(const struct md_convolution *convolution, size_t first, size_t count, void *workspace)
 {
     const struct md_window *window = &convolution->window;
     size_t size = md_gemm_element_size(convolution->type);
@@ -167,7 +190,10 @@ void md_convolution_run(const struct md_convolution *convolution, void *workspac
                     .accumulate = convolution->accumulate,
                     .activation = convolution->activation },
     };
-    for (size_t i = 0; i < convolution->batch * convolution->groups; i++) {
+    const size_t panels = panel_count(convolution), end = first + count;
+    for (size_t part = first, part_panels; part < end; part += part_panels) {
+        const size_t i = part / panels, panel = part % panels;
+        part_panels = panels - panel < end - part ? panels - panel : end - part;
         size_t group = i % convolution->groups;
         source.input = at(convolution->input, i * convolution->in_channels * plane, size);
         gemm.a = (struct md_matrix){ at(convolution->weights, group * gemm.rows * gemm.depth, size),
@@ -180,6 +206,6 @@ void md_convolution_run(const struct md_convolution *convolution, void *workspac
         }
         gemm.finish.row_bias = at(convolution->bias, group * gemm.rows, size);
         gemm.c = (unsigned char *)convolution->output + i * gemm.rows * positions * size;
-        md_gemm(&gemm, workspace);
+        md_gemm_part(&gemm, panel, part_panels, 0, gemm.rows, workspace);
     }
 }

@@ -35,4 +35,10 @@ MD_NODISCARD enum md_code md_convolution_describe(const struct md_window_options
 size_t md_convolution_workspace(const struct md_convolution *convolution);
 void md_convolution_run(const struct md_convolution *convolution, void *workspace);
 
+/* The same in independent parts, each a panel of positions of one image and group. */
+size_t md_convolution_part_count(const struct md_convolution *convolution);
+double md_convolution_part_cost(const struct md_convolution *convolution); /* multiply-adds */
+/* Parts [first, first + count). */
+void md_convolution_run_parts(const struct md_convolution *convolution, size_t first, size_t count, void *workspace);
+
 #endif

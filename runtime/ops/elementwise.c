@@ -1,6 +1,7 @@
 /* elementwise.c - see elementwise.h. */
 #include "elementwise.h"
 
+#include "parallel.h"
 #include "parameters.h"
 
 struct legacy_broadcast {
@@ -126,6 +127,21 @@ enum md_code md_binary_run(struct md_invocation *invocation, const md_binary_fn 
     return md_binary_run_shapes(invocation, kernels, &b, &target);
 }
 
+struct unary {
+    md_unary_fn kernel;
+    const void *parameters;
+    const struct md_tensor *input;
+    struct md_tensor *output;
+};
+
+static void run_unary(void *context, size_t first, size_t count, size_t slot)
+{
+    const struct unary *unary = context;
+    (void)slot; /* needs no scratch */
+    unary->kernel(count, (const char *)unary->input->bytes + first * md_datatype_size(unary->input->datatype),
+                  (char *)unary->output->bytes + first * md_datatype_size(unary->output->datatype), unary->parameters);
+}
+
 enum md_code md_unary_run(struct md_invocation *invocation, const md_unary_fn *kernels)
 {
     const struct md_tensor *input = md_input(invocation, 0);
@@ -135,7 +151,8 @@ enum md_code md_unary_run(struct md_invocation *invocation, const md_unary_fn *k
         return MD_OK;
     if (kernel == NULL)
         return md_fail_datatype(invocation, input->datatype);
-    kernel(output->count, input->bytes, output->bytes, invocation->parameters);
+    struct unary unary = { kernel, invocation->parameters, input, output };
+    md_parallel_elements(invocation, output->count, MD_COST_MOVE, run_unary, &unary);
     return MD_OK;
 }
 

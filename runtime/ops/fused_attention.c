@@ -4,7 +4,9 @@
  * Inputs: q, k, v of rank 4, mask (optional, added to the scores). Attributes perm_q, perm_k, perm_v bring them to
  * [batch, heads, rows, size]; perm_out takes the result of that layout to the output's. Batch and heads broadcast as in
  * MatMul. The transposes are only strides: nothing is copied. */
+#include "checked.h"
 #include "operator_table.h"
+#include "parallel.h"
 #include "parameters.h"
 #include "vector_loops.h"
 
@@ -26,7 +28,7 @@ struct problem {
     struct md_shape output_shape;
     bool gathered[3]; /* elements of a row of q, k, v are apart: rows are copied first */
     size_t copies[3]; /* elements of those copies */
-    size_t workspace;
+    size_t workspace; /* bytes of one head, all told */
 };
 
 static enum md_code read_permutation(const struct md_configuration *configuration, const char *name,
@@ -128,6 +130,31 @@ static bool describe_mask(const struct md_tensor *mask, struct problem *problem,
     return true;
 }
 
+static size_t aligned(size_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* The output's rows must be dense for the kernel; else they are computed into a copy. */
+static size_t output_copy(const struct problem *problem)
+{
+    return problem->output.strides[3] == 1 ? 0 : (size_t)(problem->output.dims[2] * problem->output.dims[3]);
+}
+
+/* False: overflow. The copies are smaller than tensors that exist: their sizes cannot overflow. */
+static bool measure_workspace(struct problem *problem)
+{
+    size_t bytes;
+    if (!md_vector_loops()->attention_workspace((size_t)problem->k.dims[2], (size_t)problem->k.dims[3],
+                                                (size_t)problem->v.dims[3], &bytes))
+        return false;
+    bytes = aligned(bytes);
+    for (size_t i = 0; i < 3; i++)
+        bytes += aligned(problem->copies[i] * sizeof(float));
+    problem->workspace = bytes + aligned(output_copy(problem) * sizeof(float));
+    return true;
+}
+
 static enum md_code describe(const struct md_invocation *invocation, struct problem *out_problem)
 {
     const struct attention_parameters *parameters = invocation->parameters;
@@ -160,19 +187,22 @@ static enum md_code describe(const struct md_invocation *invocation, struct prob
         problem.output.dims[parameters->permutations[3][i]] = problem.output_shape.dims[i];
         problem.output.strides[parameters->permutations[3][i]] = strides[i];
     }
+    if (!measure_workspace(&problem))
+        return fail_shapes(invocation);
     *out_problem = problem;
     return MD_OK;
 }
 
-static size_t aligned(size_t bytes)
+/* In multiply-adds. */
+static double head_cost(const struct problem *problem)
 {
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (double)problem->q.dims[2] * (double)problem->k.dims[2] *
+           ((double)(problem->q.dims[3] + problem->v.dims[3]) + MD_COST_NORMALIZE);
 }
 
-/* The output's rows must be dense for the kernel; else they are computed into a copy. */
-static size_t output_copy(const struct problem *problem)
+static size_t head_count(const struct problem *problem)
 {
-    return problem->output.strides[3] == 1 ? 0 : (size_t)(problem->output.dims[2] * problem->output.dims[3]);
+    return (size_t)(problem->output.dims[0] * problem->output.dims[1]);
 }
 
 static enum md_code attention_prepare(struct md_invocation *invocation)
@@ -184,14 +214,11 @@ static enum md_code attention_prepare(struct md_invocation *invocation)
     for (size_t i = 1; i < 4; i++)
         MD_TRY(md_expect_same_datatype(invocation, 0, i));
     MD_TRY(describe(invocation, &problem));
-    if (!md_vector_loops()->attention_workspace((size_t)problem.k.dims[2], (size_t)problem.k.dims[3],
-                                                (size_t)problem.v.dims[3], &bytes))
+    const size_t slots = md_parallel_slots(invocation, head_count(&problem), head_cost(&problem));
+    if (!md_checked_multiply(problem.workspace, slots, &bytes))
         return fail_shapes(invocation);
-    bytes = aligned(bytes); /* the copies are smaller than tensors that exist: their sizes cannot overflow */
-    for (size_t i = 0; i < 3; i++)
-        bytes += aligned(problem.copies[i] * sizeof(float));
     MD_TRY(md_output(invocation, 0, MD_FP32, &problem.output_shape));
-    return md_scratch(invocation, bytes + aligned(output_copy(&problem) * sizeof(float)));
+    return md_scratch(invocation, bytes);
 }
 
 /* Rows of one operand of one head; copied to `copy` where their elements are apart. Advances *copy. */
@@ -211,12 +238,12 @@ static const float *rows_of(const struct md_tensor *tensor, const struct view *v
     return to;
 }
 
-static void run_head(struct md_invocation *invocation, const struct problem *problem, const int64_t at[2])
+static void run_head(const struct md_invocation *invocation, const struct problem *problem, const int64_t at[2],
+                     char *copy)
 {
     const struct attention_parameters *parameters = invocation->parameters;
     const struct md_tensor *mask = md_input(invocation, 3);
     const struct view *output = &problem->output;
-    char *copy = invocation->scratch;
     float *to = md_elements(float, md_output_tensor(invocation, 0)) + at[0] * output->strides[0] +
                 at[1] * output->strides[1];
     struct md_attention_head head = {
@@ -248,6 +275,21 @@ static void run_head(struct md_invocation *invocation, const struct problem *pro
             to[i * output->strides[2] + j * output->strides[3]] = head.out[i * output->dims[3] + j];
 }
 
+struct heads {
+    struct md_invocation *invocation;
+    const struct problem *problem;
+};
+
+static void run_heads(void *context, size_t first, size_t count, size_t slot)
+{
+    const struct heads *heads = context;
+    const struct problem *problem = heads->problem;
+    for (size_t i = first; i < first + count; i++) {
+        const int64_t at[2] = { (int64_t)i / problem->output.dims[1], (int64_t)i % problem->output.dims[1] };
+        run_head(heads->invocation, problem, at, (char *)heads->invocation->scratch + slot * problem->workspace);
+    }
+}
+
 static enum md_code attention_run(struct md_invocation *invocation)
 {
     struct md_tensor *output = md_output_tensor(invocation, 0);
@@ -259,10 +301,8 @@ static enum md_code attention_run(struct md_invocation *invocation)
         memset(output->bytes, 0, output->count * sizeof(float));
         return MD_OK;
     }
-    int64_t at[2];
-    for (at[0] = 0; at[0] < problem.output.dims[0]; at[0]++)
-        for (at[1] = 0; at[1] < problem.output.dims[1]; at[1]++)
-            run_head(invocation, &problem, at);
+    struct heads heads = { invocation, &problem };
+    md_parallel(invocation, head_count(&problem), head_cost(&problem), run_heads, &heads);
     return MD_OK;
 }
 

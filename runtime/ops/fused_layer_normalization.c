@@ -2,6 +2,7 @@
  * LayerNormalization over the last axis of a + b. Inputs: a, b, scale, bias (optional). Outputs: result, the sum. */
 #include "broadcast_loop.h"
 #include "operator_table.h"
+#include "parallel.h"
 #include "parameters.h"
 #include "vector_loops.h"
 
@@ -74,14 +75,12 @@ static enum md_code add_norm_run(struct md_invocation *invocation)
     struct md_row_layer_norm row = { .length = length,
                                      .scale = md_input(invocation, 2)->bytes,
                                      .bias = bias != NULL ? bias->bytes : NULL,
-                                     .epsilon = parameters->epsilon };
-    for (size_t start = 0; start < output->count; start += length) {
-        row.sum = md_elements(float, sum) + start;
-        row.a = same ? md_elements(const float, a) + start : row.sum;
-        row.b = same ? md_elements(const float, b) + start : NULL;
-        row.out = md_elements(float, output) + start;
-        md_vector_loops()->layer_norm(&row);
-    }
+                                     .epsilon = parameters->epsilon,
+                                     .sum = md_elements(float, sum),
+                                     .a = same ? md_elements(const float, a) : md_elements(float, sum),
+                                     .b = same ? md_elements(const float, b) : NULL,
+                                     .out = md_elements(float, output) };
+    md_parallel_layer_norm(invocation, output->count / length, &row);
     return MD_OK;
 }
 

@@ -2,6 +2,7 @@
  * an activation, all in one product. Inputs: A [..., K], B [K, N] constant, bias [N] (optional). */
 #include "gemm_operand.h"
 #include "operator_table.h"
+#include "parallel.h"
 #include "parameters.h"
 
 struct linear_parameters {
@@ -77,7 +78,7 @@ static enum md_code linear_run(struct md_invocation *invocation)
                     .column_bias = bias != NULL ? bias->bytes : NULL,
                     .activation = parameters->activation },
     };
-    md_gemm(&gemm, NULL);
+    md_parallel_gemm(invocation, &gemm, NULL);
     return MD_OK;
 }
 

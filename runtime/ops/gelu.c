@@ -3,6 +3,7 @@
 #include "elementwise.h"
 #include "operator_table.h"
 
+#include "parallel.h"
 #include "parameters.h"
 #include "vector_loops.h"
 
@@ -93,6 +94,19 @@ static enum md_code gelu_prepare(struct md_invocation *invocation)
     return md_prepare_same(invocation);
 }
 
+struct map {
+    enum md_float_map map;
+    const float *in;
+    float *out;
+};
+
+static void run_map(void *context, size_t first, size_t count, size_t slot)
+{
+    const struct map *map = context;
+    (void)slot; /* needs no scratch */
+    md_vector_loops()->map(map->map, count, map->in + first, map->out + first);
+}
+
 static enum md_code gelu_run(struct md_invocation *invocation)
 {
     const struct md_tensor *input = md_input(invocation, 0), *bias = md_input(invocation, 1);
@@ -103,8 +117,9 @@ static enum md_code gelu_run(struct md_invocation *invocation)
     const size_t row = bias != NULL ? bias->count : input->count;
     const struct gelu_parameters *parameters = invocation->parameters;
     if (input->datatype == MD_FP32 && bias == NULL && parameters->kind != GELU_QUICK)
-        md_vector_loops()->map(parameters->kind == GELU_ERF ? MD_MAP_GELU : MD_MAP_GELU_TANH, input->count, input->bytes,
-                               output->bytes);
+        md_parallel_elements(invocation, input->count, MD_COST_FUNCTION, run_map,
+                             &(struct map){ parameters->kind == GELU_ERF ? MD_MAP_GELU : MD_MAP_GELU_TANH,
+                                            input->bytes, output->bytes });
     else if (input->datatype == MD_FP32)
         gelu_float(invocation->parameters, input->count, input->bytes, bias_bytes, row, output->bytes);
     else

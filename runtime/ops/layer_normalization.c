@@ -5,6 +5,7 @@
 #include "elementwise.h"
 #include "operator_table.h"
 
+#include "parallel.h"
 #include "parameters.h"
 #include "row_normalization.h"
 #include "vector_loops.h"
@@ -107,19 +108,17 @@ static void apply_broadcast(const struct md_tensor *factor, md_binary_fn kernel,
 enum { MAX_FLOAT_ROW = 4096 };
 
 /* Rows of floats, no statistics wanted. */
-static void run_float_rows(const struct md_row_normalization *normalization, const struct md_tensor *input,
-                           struct md_tensor *output)
+static void run_float_rows(const struct md_invocation *invocation, const struct md_row_normalization *normalization,
+                           const struct md_tensor *input, struct md_tensor *output)
 {
     struct md_row_layer_norm row = { .length = normalization->length,
                                      .scale = normalization->scale,
                                      .bias = normalization->bias,
-                                     .epsilon = (float)normalization->epsilon };
-    for (size_t start = 0; start < input->count; start += row.length) {
-        row.a = md_elements(const float, input) + start;
-        row.out = md_elements(float, output) + start;
-        row.sum = row.out;
-        md_vector_loops()->layer_norm(&row);
-    }
+                                     .epsilon = (float)normalization->epsilon,
+                                     .a = input->bytes,
+                                     .out = output->bytes,
+                                     .sum = output->bytes };
+    md_parallel_layer_norm(invocation, input->count / row.length, &row);
 }
 
 static enum md_code run(struct md_invocation *invocation, bool centered)
@@ -146,7 +145,7 @@ static enum md_code run(struct md_invocation *invocation, bool centered)
     };
     if (input->datatype == MD_FP32 && centered && normalization.scale != NULL && means == NULL && inverses == NULL &&
         normalization.length <= MAX_FLOAT_ROW) {
-        run_float_rows(&normalization, input, output);
+        run_float_rows(invocation, &normalization, input, output);
         return MD_OK;
     }
     size_t row_bytes = normalization.length * md_datatype_size(input->datatype);

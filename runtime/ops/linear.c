@@ -4,6 +4,7 @@
 #include "integer_from_real.h"
 #include "named_activation.h"
 #include "operator_table.h"
+#include "parallel.h"
 #include "parameters.h"
 
 #include "broadcast_loop.h"
@@ -62,7 +63,7 @@ static enum md_code gemm_prepare(struct md_invocation *invocation)
         return md_fail(invocation->error, MD_UNIMPLEMENTED, "no matrix product of datatype %s",
                        md_datatype_name(md_input(invocation, 0)->datatype));
     MD_TRY(md_output(invocation, 0, md_input(invocation, 0)->datatype, &output));
-    return md_scratch(invocation, md_gemm_workspace(type, sizes.depth));
+    return md_parallel_gemm_scratch(invocation, type, sizes.rows, sizes.columns, sizes.depth);
 }
 
 /* output = beta * C, broadcast. */
@@ -175,7 +176,7 @@ static enum md_code gemm_run(struct md_invocation *invocation)
         gemm.b = (struct md_matrix){ b->bytes, parameters->transpose_b ? 1 : b_width,
                                      parameters->transpose_b ? b_width : 1 };
     set_finish(parameters, c, output, &gemm);
-    md_gemm(&gemm, invocation->scratch);
+    md_parallel_gemm(invocation, &gemm, invocation->scratch);
     bool real = gemm.type == MD_GEMM_F32 || gemm.type == MD_GEMM_F64;
     if (!real && parameters->alpha != 1.0) {
         scale(output, parameters->alpha);

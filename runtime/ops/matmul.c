@@ -2,6 +2,7 @@
 #include "gemm_operand.h"
 #include "matrix_product.h"
 #include "operator_table.h"
+#include "parallel.h"
 #include "parameters.h"
 
 struct matmul_parameters {
@@ -30,7 +31,9 @@ static enum md_code matmul_prepare(struct md_invocation *invocation)
         return md_fail(invocation->error, MD_UNIMPLEMENTED, "no matrix product of datatype %s",
                        md_datatype_name(md_input(invocation, 0)->datatype));
     MD_TRY(md_output(invocation, 0, md_input(invocation, 0)->datatype, &product.output));
-    return md_scratch(invocation, md_gemm_workspace(type, (size_t)product.a.columns));
+    /* One tall product at most: with fewer rows it wants no more. */
+    return md_parallel_gemm_scratch(invocation, type, (size_t)product.a.rows * product.matrices,
+                                    (size_t)product.b.columns, (size_t)product.a.columns);
 }
 
 static enum md_code matmul_run(struct md_invocation *invocation)
@@ -66,7 +69,7 @@ static enum md_code matmul_run(struct md_invocation *invocation)
         else
             gemm.b.elements = md_element_at(b, (size_t)walk.b_offset);
         gemm.c = md_element_at(output, i * gemm.rows * gemm.columns);
-        md_gemm(&gemm, invocation->scratch);
+        md_parallel_gemm(invocation, &gemm, invocation->scratch);
         md_matrix_walk_next(&product, &walk);
     }
     return MD_OK;

@@ -20,6 +20,7 @@
 
 struct md_arena;
 struct md_invocation;
+struct md_thread_pool;
 
 /* ---- load ---- */
 struct md_configuration {
@@ -84,6 +85,7 @@ struct md_invocation {
     struct md_value *const *outputs; /* kind MD_VALUE_NONE until declared; an output nobody wants is NULL */
     void *scratch;       /* after prepare: what md_scratch asked for, 64-byte aligned, not zeroed */
     struct md_error *error;
+    struct md_thread_pool *thread_pool; /* that helps (parallel.h); NULL: one thread */
     const struct md_run_services *services;
 };
 

@@ -2,6 +2,7 @@
 #include "recurrent.h"
 
 #include "gemm_operand.h"
+#include "parallel.h"
 
 enum {
     INPUT_X,
@@ -312,7 +313,7 @@ static void project(const struct md_recurrent_pass *pass, const struct md_tensor
                                      (ptrdiff_t)pass->input_size, 1 };
         gemm.c = pass->gates;
         gemm.c_stride = width;
-        md_gemm(&gemm, NULL);
+        md_parallel_gemm(pass->invocation, &gemm, NULL);
         return;
     }
     for (size_t b = 0; b < pass->batch; b++) {
@@ -325,7 +326,7 @@ static void project(const struct md_recurrent_pass *pass, const struct md_tensor
                                      pass->reverse ? -(ptrdiff_t)step_stride : (ptrdiff_t)step_stride, 1 };
         gemm.c = place(pass->gates, b * width, pass->element_size);
         gemm.c_stride = pass->batch * width;
-        md_gemm(&gemm, NULL);
+        md_parallel_gemm(pass->invocation, &gemm, NULL);
     }
 }
 
@@ -344,7 +345,7 @@ void md_recurrent_product(const struct md_recurrent_pass *pass, size_t rows, con
         .c_stride = stride,
         .finish = { .alpha = 1.0, .column_bias = bias, .accumulate = accumulate },
     };
-    md_gemm(&gemm, NULL);
+    md_parallel_gemm(pass->invocation, &gemm, NULL);
 }
 
 /* Copies the new states to output Y. */
@@ -453,6 +454,7 @@ enum md_code md_recurrent_run(struct md_invocation *invocation, md_recurrent_ste
     if (sizes.batch == 0 || sizes.hidden == 0)
         return MD_OK;
     struct md_recurrent_pass pass = {
+        .invocation = invocation,
         .parameters = parameters,
         .is_double = md_input(invocation, INPUT_X)->datatype == MD_FP64,
         .steps = sizes.steps,

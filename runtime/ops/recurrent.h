@@ -55,6 +55,7 @@ struct md_recurrent_parameters {
 
 /* One direction of one run, as the cells see it. Rows of the state are dense: [batch][hidden]. */
 struct md_recurrent_pass {
+    const struct md_invocation *invocation; /* for its threads, which share the larger products */
     const struct md_recurrent_parameters *parameters;
     const struct md_named_activation *activations;
     bool is_double;

@@ -7,6 +7,7 @@
 #include "elementwise.h"
 #include "operator_table.h"
 
+#include "parallel.h"
 #include "parameters.h"
 
 #include <tgmath.h>
@@ -190,6 +191,20 @@ RUN(strided_softmax)
 RUN(log_softmax)
 RUN(hardmax)
 
+struct rows {
+    const float *in;
+    float *out;
+    size_t length;
+};
+
+static void run_rows(void *context, size_t first, size_t count, size_t slot)
+{
+    const struct rows *rows = context;
+    (void)slot; /* needs no scratch */
+    for (size_t i = first; i < first + count; i++)
+        softmax_row(rows->in + i * rows->length, rows->out + i * rows->length, rows->length);
+}
+
 static enum md_code softmax_run(struct md_invocation *invocation)
 {
     const struct md_tensor *input = md_input(invocation, 0);
@@ -198,9 +213,8 @@ static enum md_code softmax_run(struct md_invocation *invocation)
     MD_TRY(find_groups(invocation, &groups));
     if (output == NULL || output->count == 0 || input->datatype != MD_FP32 || groups.inner != 1)
         return strided_softmax_run(invocation);
-    for (size_t o = 0; o < groups.outer; o++)
-        softmax_row(md_elements(const float, input) + o * groups.length,
-                    md_elements(float, output) + o * groups.length, groups.length);
+    struct rows rows = { input->bytes, output->bytes, groups.length };
+    md_parallel(invocation, groups.outer, (double)groups.length * MD_COST_FUNCTION, run_rows, &rows);
     return MD_OK;
 }
 

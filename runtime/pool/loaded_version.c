@@ -28,7 +28,8 @@ static enum md_code build(struct md_loaded_version *version, const char *directo
                        directory, sizeof path - 1);
     struct md_model *model = NULL;
     MD_TRY(md_model_open(allocator, path, &model, error));
-    MD_TRY(md_session_create(allocator, model, NULL, &version->session,
+    const struct md_session_options options = { .thread_pool = md_pool_thread_pool(version->pool) };
+    MD_TRY(md_session_create(allocator, model, &options, &version->session,
                              error)); /* takes the model in any case */
     version->mapped_bytes = mapped_bytes(md_session_model(version->session));
     return md_task_create(allocator, directory, version->session, &version->task, error);

@@ -27,6 +27,8 @@ struct md_loaded_version {
     uint64_t serial;                       /* of this load; never used again */
 };
 
+struct md_thread_pool *md_pool_thread_pool(const struct md_pool *pool); /* that was given at create */
+
 /* Imports, checks and plans; no warm-up. Errors: see md_pool_load. */
 MD_NODISCARD enum md_code md_loaded_version_create(struct md_pool *pool, const struct md_allocator *allocator,
                                                    const char *model, uint64_t number, const char *directory,

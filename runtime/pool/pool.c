@@ -14,6 +14,7 @@
 
 struct md_pool {
     const struct md_allocator *allocator;
+    struct md_thread_pool *thread_pool;     /* borrowed, or NULL */
     struct {                                /* touch only with synced.lock held */
         struct md_mutex lock;
         pthread_cond_t drained;             /* signalled when a version has left `draining` */
@@ -103,17 +104,23 @@ static bool wait_until_gone_locked(struct md_pool *pool, uint64_t serial, int64_
 
 /* ---- life ---- */
 
-enum md_code md_pool_create(const struct md_allocator *allocator, struct md_pool **out_pool,
-                            struct md_error *error)
+enum md_code md_pool_create(const struct md_allocator *allocator, struct md_thread_pool *thread_pool,
+                            struct md_pool **out_pool, struct md_error *error)
 {
     struct md_pool *pool = md_allocate_zeroed(allocator, 1, sizeof *pool);
     if (pool == NULL)
         return md_fail_memory(error, "pool");
     pool->allocator = allocator;
+    pool->thread_pool = thread_pool;
     md_mutex_init(&pool->synced.lock);
     md_condition_init(&pool->synced.drained);
     *out_pool = pool;
     return MD_OK;
+}
+
+struct md_thread_pool *md_pool_thread_pool(const struct md_pool *pool)
+{
+    return pool->thread_pool;
 }
 
 void md_pool_destroy(struct md_pool *pool)

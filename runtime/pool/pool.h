@@ -19,10 +19,12 @@ struct md_pool;
 struct md_run;
 struct md_session;
 struct md_task;
+struct md_thread_pool;
 struct md_loaded_version; /* one loaded model version; shared: refcounted */
 
-MD_NODISCARD enum md_code md_pool_create(const struct md_allocator *allocator, struct md_pool **out_pool,
-                                         struct md_error *error);
+/* thread_pool: helps the runs of every version; borrowed, must outlive the pool; NULL: a run is one thread. */
+MD_NODISCARD enum md_code md_pool_create(const struct md_allocator *allocator, struct md_thread_pool *thread_pool,
+                                         struct md_pool **out_pool, struct md_error *error);
 /* Nothing may be pinned any more. NULL is allowed. */
 void md_pool_destroy(struct md_pool *pool);
 

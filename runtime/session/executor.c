@@ -1,4 +1,5 @@
-/* executor.c - runs the steps of a program, one after the other, on the calling thread.
+/* executor.c - runs the steps of a program, one after the other, on the calling thread; operators may
+ * split their work over the session's thread pool.
  *
  * For each step: gather inputs, widen half precision if the kernel wants it, prepare, take scratch, run, round back,
  * drop the values that die here. Memory comes from the run's pool; see run_memory.h. */
@@ -379,6 +380,7 @@ static enum md_code run_step(struct md_run *run, struct md_frame *frame, const s
                         .inputs = inputs,
                         .outputs = outputs,
                         .error = error,
+                        .thread_pool = run->session->thread_pool,
                         .services = &services },
         .run = run,
         .frame = frame,

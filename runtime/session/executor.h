@@ -12,6 +12,7 @@ struct md_session {
     struct md_program *program;   /* in the model's arena */
     size_t program_count;
     size_t max_run_bytes;
+    struct md_thread_pool *thread_pool; /* or NULL */
     size_t input_count, output_count;
     struct md_signature *inputs;  /* in the model's arena */
     struct md_signature *outputs;

@@ -2,6 +2,7 @@
 #include "executor.h"
 
 #include "allocator.h"
+#include "thread_pool.h"
 
 #include <string.h>
 
@@ -255,8 +256,10 @@ enum md_code md_run_execute(struct md_run *run, struct md_error *error)
     enum md_code code = make_key(run, error);
     if (code == MD_OK)
         code = md_run_memory_begin(&run->memory, run->key, run->key_size, error);
+    md_thread_pool_enter(session->thread_pool);
     if (code == MD_OK)
         code = execute(run, error);
+    md_thread_pool_leave(session->thread_pool);
     if (code == MD_OK)
         md_run_memory_end(&run->memory, run->key, run->key_size);
     else

@@ -54,6 +54,7 @@ enum md_code md_session_create(const struct md_allocator *allocator, struct md_m
     session->allocator = allocator;
     session->model = model;
     session->max_run_bytes = options->max_run_bytes > 0 ? options->max_run_bytes : (size_t)8 << 30;
+    session->thread_pool = options->thread_pool;
     enum md_code code = build(session, options, error);
     if (code != MD_OK) {
         md_session_destroy(session);

@@ -14,12 +14,15 @@ struct md_allocator;
 struct md_model;
 struct md_session;
 struct md_run;
+struct md_thread_pool;
 
 struct md_session_options {
     /* Names of graph passes not to apply, separated by commas; "all"; NULL: apply every pass. For tests and search for
      * faults: each pass leaves the results as they are. */
     const char *disabled_passes;
     enum md_precision precision; /* of products with constant weights */
+    /* Helps every run; borrowed, must outlive the session. NULL: a run is one thread. Results are the same bits. */
+    struct md_thread_pool *thread_pool;
     size_t max_run_bytes; /* limit of one run's memory; 0: 8 GiB. Beyond it a run fails with RESOURCE_EXHAUSTED */
 };
 

@@ -1,6 +1,6 @@
 /* bench_model.c - one loaded model, driven through stdin (bench_driver.h).
  *
- * Usage: bench_model MODEL [--disable PASSES] [--precision NAME]. Commands:
+ * Usage: bench_model MODEL [--disable PASSES] [--precision NAME] [--threads N]. Commands:
  *     input NAME DATATYPE FILE RANK DIMS...   sets an input from a file of raw elements
  *     outputs FOLDER                          runs once and writes output I to FOLDER/I.bin
  *     time COUNT                              runs COUNT times; "ok MEDIAN" in nanoseconds
@@ -10,6 +10,7 @@
 #include "file.h"
 #include "model_import.h"
 #include "session.h"
+#include "thread_pool.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,7 +108,7 @@ static enum md_code load(struct bench *bench, const char *path, const struct md_
     return md_run_create(bench->session, &bench->run, error);
 }
 
-static bool read_options(int argc, char **argv, struct md_session_options *options)
+static bool read_options(int argc, char **argv, struct md_session_options *options, size_t *out_threads)
 {
     bool good = argc >= 2 && argc % 2 == 0;
     for (int i = 2; good && i < argc; i += 2) {
@@ -115,6 +116,8 @@ static bool read_options(int argc, char **argv, struct md_session_options *optio
             options->disabled_passes = argv[i + 1];
         else if (strcmp(argv[i], "--precision") == 0)
             good = md_precision_find(md_span_of(argv[i + 1]), &options->precision);
+        else if (strcmp(argv[i], "--threads") == 0)
+            *out_threads = (size_t)strtoul(argv[i + 1], NULL, 10); /* no number is 0, which makes no pool */
         else
             good = false;
     }
@@ -129,13 +132,18 @@ int main(int argc, char **argv)
     struct md_session_options options = { .disabled_passes = NULL };
     struct bench bench = { .session = NULL };
     struct md_error error = { .message = "" };
-    if (!read_options(argc, argv, &options)) {
-        fprintf(stderr, "usage: bench_model MODEL [--disable PASSES] [--precision fp32|bf16|int8]\n");
+    size_t threads = 1;
+    if (!read_options(argc, argv, &options, &threads)) {
+        fprintf(stderr, "usage: bench_model MODEL [--disable PASSES] [--precision fp32|bf16|int8] [--threads N]\n");
         return 2;
     }
-    int status = md_bench_drive(load(&bench, argv[1], &options, &error), &error, commands, &bench);
+    enum md_code code = md_thread_pool_create(md_process_allocator(), threads, &options.thread_pool, &error);
+    if (code == MD_OK)
+        code = load(&bench, argv[1], &options, &error);
+    int status = md_bench_drive(code, &error, commands, &bench);
     md_run_destroy(bench.run);
     md_session_destroy(bench.session);
+    md_thread_pool_destroy(options.thread_pool);
     for (size_t i = 0; i < MAX_INPUTS; i++)
         md_release(md_process_allocator(), bench.bytes[i]);
     return status;

@@ -1,4 +1,4 @@
-"""encoder: MiniLM-L6 and BERT-base shapes, 8 to 512 tokens, batch 1, one thread.
+"""encoder: MiniLM-L6 and BERT-base shapes, 8 to 512 tokens, batch 1, --threads N (1).
 
 --precision fp32 and bf16 are measured against ONNX Runtime in FP32, int8 against ONNX Runtime's own dynamic int8
 (quantize_dynamic, weights per channel); differences are against ONNX Runtime in FP32.
@@ -18,6 +18,7 @@ BOUNDS = {"fp32": 1e-4, "bf16": 0.05, "int8": 0.2}
 
 def add_options(parser):
     parser.add_argument("--precision", choices=BOUNDS, default="fp32")
+    parser.add_argument("--threads", type=int, default=1)
 
 
 def quantized(models, name):
@@ -33,16 +34,17 @@ def quantized(models, name):
 
 
 def main(arguments):
-    precision = arguments.options.precision
+    precision, threads = arguments.options.precision, arguments.options.threads
     random = np.random.default_rng(3)
     ratios, worst, other_worst = [], 0.0, 0.0
     against = "its dynamic int8" if precision == "int8" else "fp32"
-    print(f"encoder, {precision}, batch 1, one thread, ONNX Runtime {onnxruntime.__version__} ({against}); milliseconds")
+    print(f"encoder, {precision}, batch 1, threads: {threads}, ONNX Runtime {onnxruntime.__version__} ({against}); milliseconds")
     print(f"{'model':12} {'S':>4} {'modeld':>9} {'ORT':>9} {'ratio':>6}  difference from ORT's fp32, modeld and ORT")
     for name in MODELS:
         path = arguments.models / f"{name}.onnx"
-        ours, exact = bench.Modeld(arguments.programs, path, precision=precision), bench.OnnxRuntime(path)
-        theirs = bench.OnnxRuntime(quantized(arguments.models, name)) if precision == "int8" else exact
+        ours = bench.Modeld(arguments.programs, path, precision=precision, threads=threads)
+        exact = bench.OnnxRuntime(path, threads)
+        theirs = bench.OnnxRuntime(quantized(arguments.models, name), threads) if precision == "int8" else exact
         for length in LENGTHS:
             ids = random.integers(1000, 30000, (1, length))
             feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}

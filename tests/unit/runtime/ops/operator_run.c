@@ -131,11 +131,14 @@ enum md_code md_operator_run_go(struct md_operator_run *run, const char *domain,
     };
     for (size_t i = 0; i < run->input_count; i++)
         run->input_list[i] = &run->inputs[i];
+    if (run->constant_input != 0)
+        constants[run->constant_input] = &run->inputs[run->constant_input].tensor;
     for (size_t i = 0; i < run->output_count; i++)
         run->output_list[i] = &run->outputs[i];
     run->invocation = (struct md_invocation){
         .row = row, .opset = opset, .input_count = run->input_count, .output_count = run->output_count,
-        .inputs = run->input_list, .outputs = run->output_list, .error = &run->error, .services = &services,
+        .inputs = run->input_list, .outputs = run->output_list, .error = &run->error, .thread_pool = run->thread_pool,
+        .services = &services,
     };
     if (row->configure != NULL)
         MD_TRY(row->configure(&configuration, &run->invocation.parameters));

@@ -21,7 +21,7 @@
 static struct md_pool *make_pool(const struct md_allocator *allocator)
 {
     struct md_pool *pool = NULL;
-    assert_int_equal(md_pool_create(allocator, &pool, NULL), MD_OK);
+    assert_int_equal(md_pool_create(allocator, NULL, &pool, NULL), MD_OK);
     return pool;
 }
 
@@ -233,7 +233,7 @@ static void test_load_survives_allocation_failures(void **state)
         struct md_faulty_allocator faulty;
         md_faulty_init(&faulty, nth);
         struct md_pool *pool = NULL;
-        enum md_code code = md_pool_create(&faulty.allocator, &pool, NULL);
+        enum md_code code = md_pool_create(&faulty.allocator, NULL, &pool, NULL);
         if (code == MD_OK)
             code = md_pool_load(pool, "lstm", 1, LSTM, NULL, NULL, NULL);
         if (code != MD_OK)

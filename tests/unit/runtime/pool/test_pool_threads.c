@@ -10,6 +10,7 @@
 #include "md_test.h"
 #include "pool.h"
 #include "task.h"
+#include "thread_pool.h"
 
 #include <pthread.h>
 
@@ -81,10 +82,12 @@ static void test_requests_go_on_while_versions_come_and_go(void **state)
     (void)state;
     struct md_faulty_allocator faulty;
     struct scene scene = { .pool = NULL };
+    struct md_thread_pool *threads;
     pthread_t clients[CLIENTS];
     pthread_t operators[OPERATORS];
     md_faulty_init(&faulty, MD_FAULTY_NEVER);
-    assert_int_equal(md_pool_create(&faulty.allocator, &scene.pool, NULL), MD_OK);
+    assert_int_equal(md_thread_pool_create(&faulty.allocator, 3, &threads, NULL), MD_OK);
+    assert_int_equal(md_pool_create(&faulty.allocator, threads, &scene.pool, NULL), MD_OK);
     assert_int_equal(md_pool_load(scene.pool, "steady", 1, LSTM, NULL, NULL, NULL), MD_OK);
     for (int i = 0; i < CLIENTS; i++)
         assert_int_equal(pthread_create(&clients[i], NULL, client, &scene), 0);
@@ -98,6 +101,7 @@ static void test_requests_go_on_while_versions_come_and_go(void **state)
     assert_int_equal(atomic_load(&scene.failed), 0);
     assert_true(atomic_load(&scene.answered) > 0);
     md_pool_destroy(scene.pool);
+    md_thread_pool_destroy(threads);
     assert_int_equal(faulty.live, 0);
 }
 
