@@ -31,6 +31,11 @@ static inline vf vf_power(vf n)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
 }
+/* The larger one, NaN when either is. */
+static inline vf vf_max_or_nan(vf a, vf b)
+{
+    return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
+}
 /* vf_select_below: a where x < limit, else b. vf_zero_below: a where limit <= x or x is NaN, else 0. */
 static inline vf vf_zero_below(vf a, vf x, vf limit)
 {
@@ -69,6 +74,10 @@ static inline vf vf_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEARES
 static inline vf vf_power(vf n)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+}
+static inline vf vf_max_or_nan(vf a, vf b)
+{
+    return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
 }
 static inline vf vf_zero_below(vf a, vf x, vf limit) { return _mm256_and_ps(_mm256_cmp_ps(x, limit, _CMP_NLT_UQ), a); }
 static inline vf vf_absolute(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
@@ -118,6 +127,10 @@ static inline vf vf_power(vf n)
     }
     return result;
 }
+static inline vf vf_max_or_nan(vf a, vf b)
+{
+    VF_EACH(a.of[i] > b.of[i] || a.of[i] != a.of[i] ? a.of[i] : b.of[i]);
+}
 static inline vf vf_zero_below(vf a, vf x, vf limit) { VF_EACH(x.of[i] < limit.of[i] ? 0.0f : a.of[i]); }
 static inline vf vf_absolute(vf a) { VF_EACH(fabsf(a.of[i])); }
 static inline vf vf_select_below(vf a, vf b, vf x, vf limit) { VF_EACH(x.of[i] < limit.of[i] ? a.of[i] : b.of[i]); }
@@ -133,6 +146,19 @@ static inline float vf_sum(vf a)
     for (size_t half = VF_LANES / 2; half > 0; half /= 2)
         for (size_t i = 0; i < half; i++)
             lane[i] += lane[i + half];
+    return lane[0];
+}
+
+static inline float vf_largest_or_nan(vf a)
+{
+    float lane[VF_LANES];
+    for (size_t half = VF_LANES / 2; half > 0; half /= 2) {
+        vf_store(lane, a);
+        for (size_t i = 0; i < half; i++)
+            lane[i] = lane[i + half];
+        a = vf_max_or_nan(a, vf_load(lane));
+    }
+    vf_store(lane, a);
     return lane[0];
 }
 
