@@ -107,6 +107,18 @@ static void row_largest_each(size_t rows, size_t length, const float *in, float 
         out[r] = row_largest(length, in + r * length);
 }
 
+static void row_copy_rows(size_t rows, size_t width, const float *from, size_t from_stride, float *to, size_t to_stride,
+                          size_t to_width)
+{
+    const size_t whole = width / VF_LANES * VF_LANES;
+    for (size_t r = 0; r < rows; r++, from += from_stride, to += to_stride) {
+        for (size_t i = 0; i < whole; i += VF_LANES)
+            vf_store(to + i, vf_load(from + i));
+        if (whole < to_width)
+            vf_store(to + whole, vf_load_first(from + whole, width - whole));
+    }
+}
+
 static void row_lstm_vector(vf input, vf output, vf forget, vf candidate, float *memory, float *state)
 {
     vf kept = vf_multiply(vf_sigmoid(forget), vf_load(memory));
