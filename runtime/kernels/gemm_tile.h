@@ -78,11 +78,13 @@ static void MD_TILE(finish)(const struct md_gemm_tile *tile, struct MD_TILE(sums
     }
 }
 
-/* The usual finishes of whole vectors need no way through memory; the same operations as finish_line. */
+/* The usual finishes need no loop over columns, where no memory is read beyond a tile's last column; the same operations
+ * as finish_line. */
 static inline __attribute__((always_inline)) bool MD_TILE(is_simple)(const struct md_gemm_tile *tile, size_t columns)
 {
     const struct md_gemm_finish *finish = &tile->finish;
-    return tile->columns == columns && finish->alpha == 1.0 && finish->activation <= MD_GEMM_RELU;
+    return finish->alpha == 1.0 && finish->activation <= MD_GEMM_RELU &&
+           (tile->columns == columns || (finish->column_bias == NULL && !finish->accumulate));
 }
 
 #define MD_TILE_EACH(...)                                                                                    \
@@ -128,6 +130,7 @@ static inline __attribute__((always_inline)) void MD_TILE(multiply)(const struct
     const MD_TILE_TYPE *b = tile->b;
     const char *ahead = tile->ahead;
     const ptrdiff_t row_stride = tile->a_row_stride;
+    struct MD_TILE(sums) sums;
     MD_TILE_EACH(__builtin_prefetch((const MD_TILE_TYPE *)tile->c + r * tile->c_stride + j, 1);) /* C is there when the sums are */
     for (size_t k = 0; k < tile->depth; k++, a += tile->a_column_stride, b += tile->b_stride) {
         __builtin_prefetch(ahead, 0, 2);
@@ -149,10 +152,16 @@ static inline __attribute__((always_inline)) void MD_TILE(multiply)(const struct
     }
     __asm__("" : "+r"(tile)); /* what the finish needs is loaded afterwards: the loop needs the registers */
     if (MD_TILE(is_simple)(tile, ((panels - 1) * MD_TILE_VECTORS + vectors) * MD_TILE_LANES)) {
-        MD_TILE(finish_vectors)(tile, sum, rows, panels, vectors);
+        struct md_gemm_tile whole = *tile;
+        if (tile->columns % MD_TILE_LANES != 0) { /* by way of `sums` */
+            whole.c = &sums;
+            whole.c_stride = MD_TILE_VECTORS * MD_TILE_LANES;
+        }
+        MD_TILE(finish_vectors)(&whole, sum, rows, panels, vectors);
+        for (size_t r = 0; whole.c == &sums && r < rows; r++)
+            memcpy((MD_TILE_TYPE *)tile->c + r * tile->c_stride, sums.of[r], tile->columns * sizeof(MD_TILE_TYPE));
         return;
     }
-    struct MD_TILE(sums) sums;
     MD_TILE_EACH((void)r; (void)j; *(MD_TILE(vector) *)(void *)&sums.of[line][v * MD_TILE_LANES] = sum[line][v];)
     MD_TILE(finish)(tile, &sums, panels);
 }
