@@ -1,5 +1,6 @@
 /* activation.c - see activation.h. Polynomials are least-squares fits on the Chebyshev points of the interval. */
 #include "activation.h"
+#include "vector_loops.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -49,27 +50,12 @@ void md_exp_f32(size_t count, const float *in, float *out)
 
 void md_sigmoid_f32(size_t count, const float *in, float *out)
 {
-    MD_INDEPENDENT
-    for (size_t i = 0; i < count; i++)
-        out[i] = 1.0f / (1.0f + exponential(-in[i]));
+    md_vector_loops()->map(MD_MAP_SIGMOID, count, in, out);
 }
 
 void md_tanh_f32(size_t count, const float *in, float *out)
 {
-    MD_INDEPENDENT
-    for (size_t i = 0; i < count; i++) {
-        float x = in[i];
-        float z = x * x;
-        float q = -0.0055144215003f;
-        q = q * z + 0.0204683002084f;
-        q = q * z - 0.0536874420941f;
-        q = q * z + 0.1333081871271f;
-        q = q * z - 0.3333325982094f;
-        float near_zero = x + x * z * q;
-        float far = 1.0f - 2.0f / (exponential(2.0f * fabsf(x)) + 1.0f);
-        far = x < 0.0f ? -far : far;
-        out[i] = fabsf(x) < 0.65f ? near_zero : far;
-    }
+    md_vector_loops()->map(MD_MAP_TANH, count, in, out);
 }
 
 void md_exp_f64(size_t count, const double *in, double *out)

@@ -1,4 +1,5 @@
-/* activation.h - exp, sigmoid and tanh over rows of floats, written so that the compiler vectorises them.
+/* activation.h - exp, sigmoid and tanh over rows of floats: exp written so that the compiler vectorises it, the others
+ * from vector_math.h.
  *
  * Error against the exact value: below 4e-7 relative for exp, below 2e-7 absolute for the other two (tanh: below 4e-7
  * relative near 0). Infinities and NaN come out as mathematics has them. An element's bits do not depend on its place

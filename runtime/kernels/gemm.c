@@ -131,12 +131,22 @@ static bool read_in_place(const struct md_gemm_loops *loops, const struct md_gem
            gemm->rows <= 2 * loops->row_tile && width % loops->lanes == 0;
 }
 
-/* Points the tile at the panel of B that begins at column `first`. */
+/* Columns of the tiles that begin at column `first`. */
+static size_t tile_columns(const struct md_gemm_loops *loops, const struct md_gemm *gemm, size_t first, size_t end)
+{
+    const size_t left = end - first, several = md_gemm_panels_of(gemm->rows) * loops->panel_width;
+    if (left >= several && (gemm->packed != NULL || read_in_place(loops, gemm, several)))
+        return several;
+    return least(left, loops->panel_width);
+}
+
+/* Points the tile at the panels of B that begin at column `first`. */
 static void open_panel(const struct md_gemm_loops *loops, const struct md_gemm *gemm, size_t first, size_t width,
                        void *workspace, struct md_gemm_tile *tile)
 {
     size_t size = md_gemm_element_size(gemm->type);
-    tile->b_stride = padded(loops, width);
+    tile->b_stride = padded(loops, least(width, loops->panel_width));
+    tile->panel_stride = gemm->depth * loops->panel_width;
     if (gemm->packed != NULL) {
         /* Every panel before this one is full. */
         tile->b = (const unsigned char *)gemm->packed->panels + first * gemm->depth * size;
@@ -146,6 +156,7 @@ static void open_panel(const struct md_gemm_loops *loops, const struct md_gemm *
     } else if (read_in_place(loops, gemm, width)) {
         tile->b = (const unsigned char *)gemm->b.elements + first * size;
         tile->b_stride = (size_t)gemm->b.row_stride;
+        tile->panel_stride = loops->panel_width;
     } else {
         fill_panel(gemm->type, &gemm->b, gemm->depth, first, width, tile->b_stride, workspace);
         tile->b = workspace;
@@ -192,8 +203,8 @@ static void run_part(const struct md_gemm_loops *loops, const struct md_gemm *ge
     };
     if (part->first_row >= part->end_row)
         return;
-    for (size_t first = part->first_column; first < part->end_column; first += loops->panel_width) {
-        tile.columns = least(gemm->columns - first, loops->panel_width);
+    for (size_t first = part->first_column; first < part->end_column; first += tile.columns) {
+        tile.columns = tile_columns(loops, gemm, first, part->end_column);
         if (gemm->depth > 0)
             open_panel(loops, gemm, first, tile.columns, workspace, &tile);
         tile.finish.column_bias = advance(gemm->finish.column_bias, first, size);

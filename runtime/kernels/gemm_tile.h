@@ -33,86 +33,142 @@ static void MD_TILE(map)(enum md_gemm_activation activation, size_t columns, MD_
 }
 #endif
 
-/* Inlined for tiles of full width, whose loops then have no remainder, and for the rest. */
-static inline __attribute__((always_inline)) void MD_TILE(finish_columns)(const struct md_gemm_tile *tile,
-                                                                          struct MD_TILE(sums) *sums, size_t columns)
+/* A line of sums on its way to C by way of memory: any number of columns, every finish. */
+static inline __attribute__((always_inline)) void MD_TILE(finish_line)(const struct md_gemm_finish *finish,
+                                                                       size_t columns, MD_TILE_TYPE *row, MD_TILE_TYPE *c)
 {
-    const MD_TILE_TYPE alpha = (MD_TILE_TYPE)tile->finish.alpha;
-    const MD_TILE_TYPE *column_bias = tile->finish.column_bias;
-    const MD_TILE_TYPE *row_bias = tile->finish.row_bias;
-    for (size_t r = 0; r < tile->rows; r++) {
-        MD_TILE_TYPE *c = (MD_TILE_TYPE *)tile->c + r * tile->c_stride;
-        MD_TILE_TYPE *row = sums->of[r];
+    const MD_TILE_TYPE alpha = (MD_TILE_TYPE)finish->alpha;
+    const MD_TILE_TYPE *column_bias = finish->column_bias, *row_bias = finish->row_bias;
+    for (size_t j = 0; j < columns; j++)
+        row[j] *= alpha;
+    if (column_bias != NULL)
         for (size_t j = 0; j < columns; j++)
-            row[j] *= alpha;
-        if (column_bias != NULL)
-            for (size_t j = 0; j < columns; j++)
-                row[j] += column_bias[j];
-        if (row_bias != NULL)
-            for (size_t j = 0; j < columns; j++)
-                row[j] += row_bias[r];
-        if (tile->finish.accumulate)
-            for (size_t j = 0; j < columns; j++)
-                row[j] += c[j];
-        if (tile->finish.activation == MD_GEMM_RELU)
-            for (size_t j = 0; j < columns; j++)
-                row[j] = row[j] <= 0 ? 0 : row[j]; /* NaN stays */
+            row[j] += column_bias[j];
+    if (row_bias != NULL)
+        for (size_t j = 0; j < columns; j++)
+            row[j] += *row_bias;
+    if (finish->accumulate)
+        for (size_t j = 0; j < columns; j++)
+            row[j] += c[j];
+    if (finish->activation == MD_GEMM_RELU)
+        for (size_t j = 0; j < columns; j++)
+            row[j] = row[j] <= 0 ? 0 : row[j]; /* NaN stays */
 #if defined(MD_TILE_MAPS)
-        if (tile->finish.activation >= MD_GEMM_GELU)
-            MD_TILE(map)(tile->finish.activation, columns, row);
+    if (finish->activation >= MD_GEMM_GELU)
+        MD_TILE(map)(finish->activation, columns, row);
 #endif
-        memcpy(c, row, columns * sizeof *c);
+    memcpy(c, row, columns * sizeof *c);
+}
+
+static void MD_TILE(finish)(const struct md_gemm_tile *tile, struct MD_TILE(sums) *sums, size_t panels)
+{
+    const size_t width = MD_TILE_VECTORS * MD_TILE_LANES;
+    for (size_t line = 0; line < tile->rows * panels; line++) {
+        const size_t r = line / panels, first = line % panels * width;
+        struct md_gemm_finish finish = tile->finish;
+        MD_TILE_TYPE *c = (MD_TILE_TYPE *)tile->c + r * tile->c_stride + first;
+        if (finish.column_bias != NULL)
+            finish.column_bias = (const MD_TILE_TYPE *)finish.column_bias + first;
+        if (finish.row_bias != NULL)
+            finish.row_bias = (const MD_TILE_TYPE *)finish.row_bias + r;
+        if (tile->columns - first >= width)
+            MD_TILE(finish_line)(&finish, width, sums->of[line], c);
+        else
+            MD_TILE(finish_line)(&finish, tile->columns - first, sums->of[line], c);
     }
 }
 
-static void MD_TILE(finish)(const struct md_gemm_tile *tile, struct MD_TILE(sums) *sums)
+/* The usual finishes need no loop over columns, where no memory is read beyond a tile's last column; the same operations
+ * as finish_line. */
+static inline __attribute__((always_inline)) bool MD_TILE(is_simple)(const struct md_gemm_tile *tile, size_t columns)
 {
-    const size_t width = MD_TILE_VECTORS * MD_TILE_LANES;
-    if (tile->columns == width)
-        MD_TILE(finish_columns)(tile, sums, width);
-    else
-        MD_TILE(finish_columns)(tile, sums, tile->columns);
+    const struct md_gemm_finish *finish = &tile->finish;
+    return finish->alpha == 1.0 && finish->activation <= MD_GEMM_RELU &&
+           (tile->columns == columns || (finish->column_bias == NULL && !finish->accumulate));
 }
 
-/* Inlined with constant rows and vectors, so that every loop but the one over depth disappears. */
-static inline __attribute__((always_inline)) void MD_TILE(multiply)(const struct md_gemm_tile *tile, size_t rows,
-                                                                    size_t vectors)
+#define MD_TILE_EACH(...)                                                                                    \
+    _Pragma("GCC unroll 8") for (size_t line = 0; line < rows * panels; line++)                              \
+        _Pragma("GCC unroll 4") for (size_t v = 0; v < vectors; v++)                                         \
+    {                                                                                                        \
+        const size_t r = line / panels, j = (line % panels * MD_TILE_VECTORS + v) * MD_TILE_LANES;           \
+        __VA_ARGS__                                                                                          \
+    }
+#define MD_TILE_LOAD(from) (*(const MD_TILE(vector) *)(const void *)(from))
+
+/* 0 where x <= 0; NaN stays. */
+static inline MD_TILE(vector) MD_TILE(positive)(MD_TILE(vector) x)
 {
-    MD_TILE(vector) sum[MD_TILE_ROWS][MD_TILE_VECTORS] = { 0 };
+    return (MD_TILE(vector))(~(x <= 0) & (__typeof__(x <= 0))x);
+}
+
+static inline __attribute__((always_inline)) void MD_TILE(finish_vectors)(
+    const struct md_gemm_tile *tile, MD_TILE(vector) sum[MD_TILE_ROWS][MD_TILE_VECTORS], size_t rows, size_t panels,
+    size_t vectors)
+{
+    const MD_TILE_TYPE *column_bias = tile->finish.column_bias, *row_bias = tile->finish.row_bias;
+    MD_TILE_TYPE *c = tile->c;
+    const size_t stride = tile->c_stride;
+    if (column_bias != NULL)
+        MD_TILE_EACH((void)r; sum[line][v] += MD_TILE_LOAD(column_bias + j);)
+    if (row_bias != NULL)
+        MD_TILE_EACH((void)j; sum[line][v] += row_bias[r];)
+    if (tile->finish.accumulate)
+        MD_TILE_EACH(sum[line][v] += MD_TILE_LOAD(c + r * stride + j);)
+    if (tile->finish.activation == MD_GEMM_RELU)
+        MD_TILE_EACH((void)r; (void)j; sum[line][v] = MD_TILE(positive)(sum[line][v]);)
+    MD_TILE_EACH(*(MD_TILE(vector) *)(void *)(c + r * stride + j) = sum[line][v];)
+}
+
+/* Inlined with constant rows, panels and vectors, so that every loop but the one over depth disappears. Several panels
+ * are for few rows: a sum waits for the one before it, so a dozen of them must be under way. */
+static inline __attribute__((always_inline)) void MD_TILE(multiply)(const struct md_gemm_tile *tile, size_t rows,
+                                                                    size_t panels, size_t vectors)
+{
+    MD_TILE(vector) sum[MD_TILE_ROWS][MD_TILE_VECTORS] = { 0 }; /* one line for each row and panel */
     const MD_TILE_TYPE *a = tile->a;
     const MD_TILE_TYPE *b = tile->b;
     const char *ahead = tile->ahead;
     const ptrdiff_t row_stride = tile->a_row_stride;
-    for (size_t r = 0; r < rows; r++) /* C is there when the sums are */
-        for (size_t v = 0; v < vectors; v++)
-            __builtin_prefetch((const MD_TILE_TYPE *)tile->c + r * tile->c_stride + v * MD_TILE_LANES, 1);
+    struct MD_TILE(sums) sums;
+    MD_TILE_EACH(__builtin_prefetch((const MD_TILE_TYPE *)tile->c + r * tile->c_stride + j, 1);) /* C is there when the sums are */
     for (size_t k = 0; k < tile->depth; k++, a += tile->a_column_stride, b += tile->b_stride) {
         __builtin_prefetch(ahead, 0, 2);
         ahead += tile->ahead_step;
-        MD_TILE(vector) b_row[MD_TILE_VECTORS];
 #pragma GCC unroll 4
-        for (size_t v = 0; v < vectors; v++)
-            b_row[v] = *(const MD_TILE(vector) *)(const void *)(b + v * MD_TILE_LANES);
-#pragma GCC unroll 8
-        for (size_t r = 0; r < rows; r++) {
-            const MD_TILE_TYPE factor = a[(ptrdiff_t)r * row_stride];
+        for (size_t p = 0; p < panels; p++) {
+            MD_TILE(vector) b_row[MD_TILE_VECTORS];
 #pragma GCC unroll 4
             for (size_t v = 0; v < vectors; v++)
-                sum[r][v] += factor * b_row[v];
+                b_row[v] = MD_TILE_LOAD(b + p * tile->panel_stride + v * MD_TILE_LANES);
+#pragma GCC unroll 8
+            for (size_t r = 0; r < rows; r++) {
+                const MD_TILE_TYPE factor = a[(ptrdiff_t)r * row_stride];
+#pragma GCC unroll 4
+                for (size_t v = 0; v < vectors; v++)
+                    sum[r * panels + p][v] += factor * b_row[v];
+            }
         }
     }
-    struct MD_TILE(sums) sums;
-#pragma GCC unroll 8
-    for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (size_t v = 0; v < vectors; v++)
-            *(MD_TILE(vector) *)(void *)&sums.of[r][v * MD_TILE_LANES] = sum[r][v];
-    MD_TILE(finish)(tile, &sums);
+    __asm__("" : "+r"(tile)); /* what the finish needs is loaded afterwards: the loop needs the registers */
+    if (MD_TILE(is_simple)(tile, ((panels - 1) * MD_TILE_VECTORS + vectors) * MD_TILE_LANES)) {
+        struct md_gemm_tile whole = *tile;
+        if (tile->columns % MD_TILE_LANES != 0) { /* by way of `sums` */
+            whole.c = &sums;
+            whole.c_stride = MD_TILE_VECTORS * MD_TILE_LANES;
+        }
+        MD_TILE(finish_vectors)(&whole, sum, rows, panels, vectors);
+        for (size_t r = 0; whole.c == &sums && r < rows; r++)
+            memcpy((MD_TILE_TYPE *)tile->c + r * tile->c_stride, sums.of[r], tile->columns * sizeof(MD_TILE_TYPE));
+        return;
+    }
+    MD_TILE_EACH((void)r; (void)j; *(MD_TILE(vector) *)(void *)&sums.of[line][v * MD_TILE_LANES] = sum[line][v];)
+    MD_TILE(finish)(tile, &sums, panels);
 }
 
 #define MD_TILE_CASE(rows)                                                                                   \
     case rows:                                                                                               \
-        MD_TILE(multiply)(tile, rows < MD_TILE_ROWS ? rows : MD_TILE_ROWS, vectors);                         \
+        MD_TILE(multiply)(tile, rows < MD_TILE_ROWS ? rows : MD_TILE_ROWS, 1, vectors);                      \
         break;
 
 static inline __attribute__((always_inline)) void MD_TILE(dispatch)(const struct md_gemm_tile *tile, size_t vectors)
@@ -138,7 +194,12 @@ static inline __attribute__((always_inline)) void MD_TILE(dispatch)(const struct
 static void MD_TILE(run)(const struct md_gemm_tile *tile)
 {
     const size_t vectors = (tile->columns + MD_TILE_LANES - 1) / MD_TILE_LANES;
-    if (vectors <= 1)
+    if (vectors > MD_TILE_VECTORS) {
+        if (tile->rows == 1)
+            MD_TILE(multiply)(tile, 1, 4, MD_TILE_VECTORS);
+        else
+            MD_TILE(multiply)(tile, 2, 2, MD_TILE_VECTORS);
+    } else if (vectors <= 1)
         MD_TILE(dispatch)(tile, 1);
 #if MD_TILE_VECTORS > 2
     else if (vectors == 2)
@@ -149,6 +210,8 @@ static void MD_TILE(run)(const struct md_gemm_tile *tile)
 }
 
 #undef MD_TILE_CASE
+#undef MD_TILE_EACH
+#undef MD_TILE_LOAD
 #undef MD_TILE
 #undef MD_TILE_PASTE
 #undef MD_TILE_PASTE2

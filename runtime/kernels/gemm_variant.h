@@ -7,13 +7,15 @@
 
 enum { MD_GEMM_TYPES = 4 };
 
-/* One tile: `rows` <= row_tile rows of A against a panel of `columns` <= panel_width columns. */
+/* One tile: `rows` <= row_tile rows of A against a panel of `columns` <= panel_width columns; or few rows against
+ * md_gemm_panels_of(rows) full panels. */
 struct md_gemm_tile {
     size_t rows, columns, depth;
     const void *a;
     ptrdiff_t a_row_stride, a_column_stride;
     const void *b;   /* readable up to the next multiple of `lanes` columns in every row */
     size_t b_stride; /* elements */
+    size_t panel_stride; /* elements from one panel to the next, when there are several */
     void *c;
     size_t c_stride;
     struct md_gemm_finish finish; /* biases begin at this tile */
@@ -27,6 +29,12 @@ struct md_gemm_loops {
     size_t row_tile;
     void (*run)(const struct md_gemm_tile *tile);
 };
+
+/* Panels of a tile with so many rows, where there are as many and B is there as a whole. */
+static inline size_t md_gemm_panels_of(size_t rows)
+{
+    return rows == 1 ? 4 : rows == 2 ? 2 : 1;
+}
 
 struct md_gemm_variant {
     enum md_isa isa; /* that it needs */

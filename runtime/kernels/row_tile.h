@@ -10,7 +10,10 @@
 
 static vf row_map_vector(enum md_float_map map, vf x)
 {
-    return map == MD_MAP_GELU ? vf_gelu(x) : map == MD_MAP_GELU_TANH ? vf_gelu_tanh(x) : vf_tanh(x);
+    return map == MD_MAP_GELU ? vf_gelu(x) :
+           map == MD_MAP_GELU_TANH ? vf_gelu_tanh(x) :
+           map == MD_MAP_TANH ? vf_tanh(x) :
+                                vf_sigmoid(x);
 }
 
 static void row_map(enum md_float_map map, size_t count, const float *in, float *out)
@@ -80,6 +83,67 @@ static void row_layer_norm(const struct md_row_layer_norm *row)
     for (; i < row->length; i++) {
         float y = (x[i] - mean) * inverse;
         row->out[i] = row->bias != NULL ? y * row->scale[i] + row->bias[i] : y * row->scale[i];
+    }
+}
+
+/* The largest of a row; the vectors of its end overlap. */
+static float row_largest(size_t length, const float *x)
+{
+    float largest = -INFINITY;
+    if (length < VF_LANES) {
+        for (size_t i = 0; i < length; i++)
+            largest = x[i] > largest || x[i] != x[i] ? x[i] : largest;
+        return largest;
+    }
+    vf all = vf_load(x + length - VF_LANES);
+    for (size_t i = 0; i + VF_LANES <= length; i += VF_LANES)
+        all = vf_max_or_nan(all, vf_load(x + i));
+    return vf_largest_or_nan(all);
+}
+
+static void row_largest_each(size_t rows, size_t length, const float *in, float *out)
+{
+    for (size_t r = 0; r < rows; r++)
+        out[r] = row_largest(length, in + r * length);
+}
+
+static void row_copy_rows(size_t rows, size_t width, const float *from, size_t from_stride, float *to, size_t to_stride,
+                          size_t to_width)
+{
+    const size_t whole = width / VF_LANES * VF_LANES;
+    for (size_t r = 0; r < rows; r++, from += from_stride, to += to_stride) {
+        for (size_t i = 0; i < whole; i += VF_LANES)
+            vf_store(to + i, vf_load(from + i));
+        if (whole < to_width)
+            vf_store(to + whole, vf_load_first(from + whole, width - whole));
+    }
+}
+
+static void row_lstm_vector(vf input, vf output, vf forget, vf candidate, float *memory, float *state)
+{
+    vf kept = vf_multiply(vf_sigmoid(forget), vf_load(memory));
+    vf c = vf_fma(vf_sigmoid(input), vf_tanh(candidate), kept);
+    vf_store(memory, c);
+    vf_store(state, vf_multiply(vf_sigmoid(output), vf_tanh(c)));
+}
+
+static void row_lstm_cell(size_t hidden, const float *gates, float *memory, float *state)
+{
+    const float *input = gates, *output = gates + hidden, *forget = gates + 2 * hidden;
+    const float *candidate = gates + 3 * hidden;
+    size_t i = 0;
+    for (; i + VF_LANES <= hidden; i += VF_LANES)
+        row_lstm_vector(vf_load(input + i), vf_load(output + i), vf_load(forget + i), vf_load(candidate + i),
+                        memory + i, state + i);
+    if (i < hidden) {
+        const size_t size = (hidden - i) * sizeof(float);
+        float rest[6][VF_LANES] = { 0 };
+        const float *gate[] = { input, output, forget, candidate, memory };
+        for (size_t g = 0; g < 5; g++)
+            memcpy(rest[g], gate[g] + i, size);
+        row_lstm_vector(vf_load(rest[0]), vf_load(rest[1]), vf_load(rest[2]), vf_load(rest[3]), rest[4], rest[5]);
+        memcpy(memory + i, rest[4], size);
+        memcpy(state + i, rest[5], size);
     }
 }
 

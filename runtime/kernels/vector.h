@@ -2,6 +2,7 @@
  * machine, by the instructions that the including file is compiled for. Each operation rounds once, so a kernel's
  * result for an element does not depend on how the compiler arranges the code around it. Private to kernels/.
  *
+ * vf_load_first loads `count` lanes, fewer than all, and makes the others 0.
  * vf_max(a, b) and vf_min(a, b) give b when either is NaN. vf_power(n) is 2^n for whole n in [-126, 127]. */
 #ifndef MD_VECTOR_H
 #define MD_VECTOR_H
@@ -18,6 +19,18 @@ typedef __m512 vf;
 
 static inline vf vf_load(const float *from) { return _mm512_loadu_ps(from); }
 static inline void vf_store(float *to, vf a) { _mm512_storeu_ps(to, a); }
+static inline vf vf_load_first(const float *from, size_t count)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+}
+/* Lanes i and i + half (8, 4, 2 or 1) of each pair of halves change places. */
+static inline vf vf_swap(vf a, size_t half)
+{
+    return half == 8 ? _mm512_shuffle_f32x4(a, a, 0x4E) :
+           half == 4 ? _mm512_shuffle_f32x4(a, a, 0xB1) :
+           half == 2 ? _mm512_permute_ps(a, 0x4E) :
+                       _mm512_permute_ps(a, 0xB1);
+}
 static inline vf vf_set(float value) { return _mm512_set1_ps(value); }
 static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf vf_subtract(vf a, vf b) { return _mm512_sub_ps(a, b); }
@@ -30,6 +43,11 @@ static inline vf vf_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_N
 static inline vf vf_power(vf n)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
+}
+/* The larger one, NaN when either is. */
+static inline vf vf_max_or_nan(vf a, vf b)
+{
+    return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
 }
 /* vf_select_below: a where x < limit, else b. vf_zero_below: a where limit <= x or x is NaN, else 0. */
 static inline vf vf_zero_below(vf a, vf x, vf limit)
@@ -57,6 +75,17 @@ typedef __m256 vf;
 
 static inline vf vf_load(const float *from) { return _mm256_loadu_ps(from); }
 static inline void vf_store(float *to, vf a) { _mm256_storeu_ps(to, a); }
+static inline vf vf_load_first(const float *from, size_t count)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_maskload_ps(from, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lane));
+}
+static inline vf vf_swap(vf a, size_t half)
+{
+    return half == 4 ? _mm256_permute2f128_ps(a, a, 1) :
+           half == 2 ? _mm256_permute_ps(a, 0x4E) :
+                       _mm256_permute_ps(a, 0xB1);
+}
 static inline vf vf_set(float value) { return _mm256_set1_ps(value); }
 static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf vf_subtract(vf a, vf b) { return _mm256_sub_ps(a, b); }
@@ -69,6 +98,10 @@ static inline vf vf_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEARES
 static inline vf vf_power(vf n)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+}
+static inline vf vf_max_or_nan(vf a, vf b)
+{
+    return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
 }
 static inline vf vf_zero_below(vf a, vf x, vf limit) { return _mm256_and_ps(_mm256_cmp_ps(x, limit, _CMP_NLT_UQ), a); }
 static inline vf vf_absolute(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
@@ -98,6 +131,8 @@ typedef struct {
 
 static inline vf vf_load(const float *from) { VF_EACH(from[i]); }
 static inline void vf_store(float *to, vf a) { memcpy(to, a.of, sizeof a.of); }
+static inline vf vf_load_first(const float *from, size_t count) { VF_EACH((size_t)i < count ? from[i] : 0.0f); }
+static inline vf vf_swap(vf a, size_t half) { VF_EACH(a.of[(size_t)i ^ half]); }
 static inline vf vf_set(float value) { VF_EACH(value); }
 static inline vf vf_add(vf a, vf b) { VF_EACH(a.of[i] + b.of[i]); }
 static inline vf vf_subtract(vf a, vf b) { VF_EACH(a.of[i] - b.of[i]); }
@@ -118,6 +153,10 @@ static inline vf vf_power(vf n)
     }
     return result;
 }
+static inline vf vf_max_or_nan(vf a, vf b)
+{
+    VF_EACH(a.of[i] > b.of[i] || a.of[i] != a.of[i] ? a.of[i] : b.of[i]);
+}
 static inline vf vf_zero_below(vf a, vf x, vf limit) { VF_EACH(x.of[i] < limit.of[i] ? 0.0f : a.of[i]); }
 static inline vf vf_absolute(vf a) { VF_EACH(fabsf(a.of[i])); }
 static inline vf vf_select_below(vf a, vf b, vf x, vf limit) { VF_EACH(x.of[i] < limit.of[i] ? a.of[i] : b.of[i]); }
@@ -133,6 +172,15 @@ static inline float vf_sum(vf a)
     for (size_t half = VF_LANES / 2; half > 0; half /= 2)
         for (size_t i = 0; i < half; i++)
             lane[i] += lane[i + half];
+    return lane[0];
+}
+
+static inline float vf_largest_or_nan(vf a)
+{
+    float lane[VF_LANES];
+    for (size_t half = VF_LANES / 2; half > 0; half /= 2)
+        a = vf_max_or_nan(a, vf_swap(a, half));
+    vf_store(lane, a);
     return lane[0];
 }
 

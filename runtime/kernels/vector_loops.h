@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum md_float_map { MD_MAP_GELU, MD_MAP_GELU_TANH, MD_MAP_TANH };
+enum md_float_map { MD_MAP_GELU, MD_MAP_GELU_TANH, MD_MAP_TANH, MD_MAP_SIGMOID };
 
 /* One row of LayerNormalization over a + b + c; all rows have `length` elements. */
 struct md_row_layer_norm {
@@ -41,6 +41,14 @@ struct md_vector_loops {
     enum md_isa isa; /* that it needs */
     void (*map)(enum md_float_map map, size_t count, const float *in, float *out); /* in may be out */
     void (*layer_norm)(const struct md_row_layer_norm *row);
+    /* out[i] is the largest of row i of `in`, rows one after the other; NaN when the row has one, -inf for length 0. */
+    void (*largest)(size_t rows, size_t length, const float *in, float *out);
+    /* `width` floats of each row, and zeros up to to_width: a multiple of the gemm's lanes, less than that many more. */
+    void (*copy_rows)(size_t rows, size_t width, const float *from, size_t from_stride, float *to, size_t to_stride,
+                      size_t to_width);
+    /* One row of LSTM: gates [4][hidden] in the order i, o, f, c (before their activations); memory and state [hidden].
+     *     memory = sigmoid(f) * memory + sigmoid(i) * tanh(c), state = sigmoid(o) * tanh(memory) */
+    void (*lstm_cell)(size_t hidden, const float *gates, float *memory, float *state);
     /* Bytes for attention; false: overflow. */
     bool (*attention_workspace)(size_t keys, size_t size, size_t value_size, size_t *out_bytes);
     void (*attention)(const struct md_attention_head *head, void *workspace); /* 64-byte aligned */

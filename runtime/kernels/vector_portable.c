@@ -8,6 +8,9 @@ const struct md_vector_loops md_vector_loops_portable = {
     .isa = MD_ISA_PORTABLE,
     .map = row_map,
     .layer_norm = row_layer_norm,
+    .copy_rows = row_copy_rows,
+    .largest = row_largest_each,
+    .lstm_cell = row_lstm_cell,
     .attention_workspace = attention_workspace,
     .attention = attention_run,
 };

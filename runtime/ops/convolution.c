@@ -1,5 +1,6 @@
 /* convolution.c - see convolution.h. */
 #include "convolution.h"
+#include "vector_loops.h"
 
 #include <string.h>
 
@@ -122,6 +123,12 @@ static void fill_windows(const void *source_pointer, size_t first, size_t count,
     locate(window, first, &columns);
     for (size_t k = 0; k < kernel_count; k++) {
         index_kernel_position(window, kernel_position, &columns);
+        if (columns.consecutive && source->element_size == 4) { /* bits are only moved: floats or not */
+            md_vector_loops()->copy_rows(source->channels, count, (const float *)source->input + columns.index[0],
+                                         source->plane, (float *)panel + k * stride, kernel_count * stride, stride);
+            (void)md_grid_next(window->rank, window->kernel, kernel_position);
+            continue;
+        }
         for (size_t channel = 0; channel < source->channels; channel++) {
             size_t from = channel * source->plane, to = (channel * kernel_count + k) * stride;
             if (source->element_size == 4)

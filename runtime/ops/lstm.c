@@ -2,6 +2,7 @@
  * f, c; peepholes in the order i, o, f. */
 #include "operator_table.h"
 #include "recurrent.h"
+#include "vector_loops.h"
 
 static const struct md_recurrent_cell lstm_cell = {
     .gates = 4,
@@ -82,11 +83,32 @@ static const struct md_recurrent_cell quantized_cell = {
 DEFINE_CELL(float)
 DEFINE_CELL(double)
 
+/* Is it the cell that everybody uses? That one is a single pass over the gates. */
+static bool is_usual(const struct md_recurrent_pass *pass)
+{
+    const struct md_recurrent_parameters *parameters = pass->parameters;
+    return !pass->is_double && pass->peephole == NULL && !parameters->has_clip && !parameters->input_forget &&
+           pass->activations[0].kind == MD_ACTIVATION_SIGMOID && pass->activations[1].kind == MD_ACTIVATION_TANH &&
+           pass->activations[2].kind == MD_ACTIVATION_TANH;
+}
+
+static void step_usual(const struct md_recurrent_pass *pass, size_t step, size_t rows, const float *gates)
+{
+    const struct md_vector_loops *loops = md_vector_loops();
+    float *state = pass->state, *memory = pass->memory;
+    for (size_t b = 0; b < rows; b++)
+        if (md_recurrent_is_active(pass, b, step))
+            loops->lstm_cell(pass->hidden, gates + b * 4 * pass->hidden, memory + b * pass->hidden,
+                             state + b * pass->hidden);
+}
+
 static void lstm_step(const struct md_recurrent_pass *pass, size_t step, size_t rows, void *gates)
 {
     md_recurrent_product(pass, rows, pass->state, 0, gates, 4 * pass->hidden, 0, true, NULL);
     if (pass->is_double)
         step_double(pass, step, rows, gates);
+    else if (is_usual(pass))
+        step_usual(pass, step, rows, gates);
     else
         step_float(pass, step, rows, gates);
 }

@@ -9,6 +9,7 @@
 #include "operator_table.h"
 
 #include "parameters.h"
+#include "vector_loops.h"
 
 #include <math.h>
 
@@ -31,6 +32,7 @@ struct reduction {
     const struct fold *folds; /* by datatype */
     enum finish finish;
     bool log_sum_exp; /* two passes: the maximum, then the sum of exp(x - maximum) */
+    void (*float_rows)(size_t rows, size_t length, const float *input, float *output); /* or NULL: dense FP32 rows */
 };
 
 /* ---- loops by type ---- */
@@ -360,6 +362,11 @@ static enum md_code reduction_run(struct md_invocation *invocation, const struct
     walk_init(&walk, &input->shape, reduced);
     if (walk.reduced_total == 0 && reduction->finish == FINISH_MEAN && !md_datatype_in(input->datatype, MD_TYPES_FLOAT))
         return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the mean of no integers is undefined");
+    if (reduction->float_rows != NULL && input->datatype == MD_FP32 && input->count > 0 && walk.inner_is_reduced &&
+        walk.reduced_count == 1 && walk.kept.rank <= 1) {
+        reduction->float_rows(walk.kept_count, walk.inner, input->bytes, output->bytes);
+        return MD_OK;
+    }
     size_t size = md_datatype_size(input->datatype);
     size_t width = walk.inner_is_reduced ? 1 : walk.inner, step = width < COLUMNS ? width : COLUMNS;
     char *out = output->bytes;
@@ -376,23 +383,28 @@ static enum md_code reduction_run(struct md_invocation *invocation, const struct
     return MD_OK;
 }
 
-#define RUN(name, folds, finish, log_sum_exp)                                                                \
+static void largest_of_rows(size_t rows, size_t length, const float *input, float *output)
+{
+    md_vector_loops()->largest(rows, length, input, output);
+}
+
+#define RUN(name, folds, finish, log_sum_exp, float_rows)                                                    \
     static enum md_code name##_run(struct md_invocation *invocation)                                         \
     {                                                                                                        \
-        static const struct reduction reduction = { folds, finish, log_sum_exp };                            \
+        static const struct reduction reduction = { folds, finish, log_sum_exp, float_rows };                \
         return reduction_run(invocation, &reduction);                                                        \
     }
 
-RUN(reduce_sum, sum_folds, FINISH_PLAIN, false)
-RUN(reduce_mean, sum_folds, FINISH_MEAN, false)
-RUN(reduce_max, max_folds, FINISH_PLAIN, false)
-RUN(reduce_min, min_folds, FINISH_PLAIN, false)
-RUN(reduce_prod, prod_folds, FINISH_PLAIN, false)
-RUN(reduce_l1, sum_abs_folds, FINISH_PLAIN, false)
-RUN(reduce_l2, sum_square_folds, FINISH_ROOT, false)
-RUN(reduce_log_sum, sum_folds, FINISH_LOG, false)
-RUN(reduce_log_sum_exp, sum_exp_folds, FINISH_PLAIN, true)
-RUN(reduce_sum_square, sum_square_folds, FINISH_PLAIN, false)
+RUN(reduce_sum, sum_folds, FINISH_PLAIN, false, NULL)
+RUN(reduce_mean, sum_folds, FINISH_MEAN, false, NULL)
+RUN(reduce_max, max_folds, FINISH_PLAIN, false, largest_of_rows)
+RUN(reduce_min, min_folds, FINISH_PLAIN, false, NULL)
+RUN(reduce_prod, prod_folds, FINISH_PLAIN, false, NULL)
+RUN(reduce_l1, sum_abs_folds, FINISH_PLAIN, false, NULL)
+RUN(reduce_l2, sum_square_folds, FINISH_ROOT, false, NULL)
+RUN(reduce_log_sum, sum_folds, FINISH_LOG, false, NULL)
+RUN(reduce_log_sum_exp, sum_exp_folds, FINISH_PLAIN, true, NULL)
+RUN(reduce_sum_square, sum_square_folds, FINISH_PLAIN, false, NULL)
 
 /* axes are an attribute below `input_from`, an optional input from there on */
 #define TYPES_NATIVE (MD_TYPES_WIDE_FLOAT | MD_TYPES_INTEGER)

@@ -1,4 +1,4 @@
-"""Makes the models of tests/bench/run: the shapes of text encoders, with random weights.
+"""Makes the models of tests/bench/run: the shapes of text encoders and classifiers, with random weights.
 
 Usage: models.py OUT_DIR NAME...     (Debian's python3-torch); writes OUT_DIR/NAME.onnx
 NAME-classifier is an encoder with a head on its first token, besides a model directory OUT_DIR/NAME-classifier/ for
@@ -60,6 +60,42 @@ class Classifier(nn.Module):
         return self.classifier(self.encoder(input_ids, attention_mask, token_type_ids)[:, 0])
 
 
+class Lstm(nn.Module):
+    """Two classes from the last hidden state."""
+
+    def __init__(self, vocabulary=20000, width=128, hidden=256):
+        super().__init__()
+        self.words, self.lstm = nn.Embedding(vocabulary, width), nn.LSTM(width, hidden, batch_first=True)
+        self.classes = nn.Linear(hidden, 2)
+
+    def forward(self, input_ids):
+        _, (last, _) = self.lstm(self.words(input_ids))
+        return self.classes(last[-1])
+
+
+class TextCnn(nn.Module):
+    """Filters over 3, 4 and 5 words, their largest values over time, two classes."""
+
+    def __init__(self, vocabulary=20000, width=128, filters=100):
+        super().__init__()
+        self.words = nn.Embedding(vocabulary, width)
+        self.filters = nn.ModuleList(nn.Conv1d(width, filters, size) for size in (3, 4, 5))
+        self.classes = nn.Linear(3 * filters, 2)
+
+    def forward(self, input_ids):
+        x = self.words(input_ids).transpose(1, 2)
+        return self.classes(torch.cat([torch.relu(f(x)).max(2).values for f in self.filters], 1))
+
+
+CLASSIFIERS = {"lstm": Lstm, "textcnn": TextCnn}
+
+
+def export_classifier(name, path):
+    axes = {"input_ids": {0: "batch", 1: "sequence"}, "logits": {0: "batch"}}
+    torch.onnx.export(CLASSIFIERS[name]().eval(), torch.ones(2, 64, dtype=torch.long), str(path), opset_version=17,
+                      input_names=["input_ids"], output_names=["logits"], dynamic_axes=axes)
+
+
 def export_encoder(network, output, axes, path):
     ids = torch.ones(2, 8, dtype=torch.long)
     names = ["input_ids", "attention_mask", "token_type_ids"]
@@ -89,7 +125,9 @@ def make(folder, name):
     torch.manual_seed(1)
     partial = folder / f"{name}.part"
     base = name.removesuffix("-classifier")
-    if base != name:
+    if name in CLASSIFIERS:
+        export_classifier(name, partial)
+    elif base != name:
         export_encoder(Classifier(*ENCODERS[base]), "logits", {0: "batch"}, partial)
     else:
         export_encoder(Encoder(*ENCODERS[base]), "last_hidden_state", {0: "batch", 1: "sequence"}, partial)

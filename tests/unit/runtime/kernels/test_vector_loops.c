@@ -43,6 +43,8 @@ static double exact(enum md_float_map map, double x)
         return 0.5 * x * erfc(-x * 0.70710678118654752440);
     case MD_MAP_GELU_TANH:
         return x / (1 + exp(-2 * root * (x + 0.044715 * x * x * x)));
+    case MD_MAP_SIGMOID:
+        return 1 / (1 + exp(-x));
     default:
         return tanh(x);
     }
@@ -53,7 +55,7 @@ static void check_maps(const struct md_vector_loops *loops)
     static const struct {
         enum md_float_map map;
         double bound; /* times max(1, |x|): as the headers state */
-    } cases[] = { { MD_MAP_GELU, 1.2e-7 }, { MD_MAP_GELU_TANH, 4e-7 }, { MD_MAP_TANH, 2e-7 } };
+    } cases[] = { { MD_MAP_GELU, 1.2e-7 }, { MD_MAP_GELU_TANH, 4e-7 }, { MD_MAP_TANH, 2e-7 }, { MD_MAP_SIGMOID, 2e-7 } };
     static float in[4099], out[4099];
     const size_t count = sizeof in / sizeof in[0];
     for (size_t i = 0; i < count; i++)
@@ -80,6 +82,79 @@ static void test_activations_keep_their_bounds(void **state)
 {
     (void)state;
     each_variant(check_maps);
+}
+
+/* ---- rows ---- */
+static void check_lstm_cell(const struct md_vector_loops *loops)
+{
+    enum { MAX_HIDDEN = 70 };
+    float gates[4 * MAX_HIDDEN], memory[MAX_HIDDEN], before[MAX_HIDDEN], state[MAX_HIDDEN];
+    for (size_t hidden = 1; hidden <= MAX_HIDDEN; hidden++) {
+        fill(gates, 4 * hidden, 1);
+        fill(memory, hidden, 2);
+        memcpy(before, memory, sizeof before);
+        loops->lstm_cell(hidden, gates, memory, state);
+        for (size_t i = 0; i < hidden; i++) {
+            double input = exact(MD_MAP_SIGMOID, (double)gates[i]);
+            double output = exact(MD_MAP_SIGMOID, (double)gates[hidden + i]);
+            double forget = exact(MD_MAP_SIGMOID, (double)gates[2 * hidden + i]);
+            double c = forget * (double)before[i] + input * tanh((double)gates[3 * hidden + i]);
+            assert_true(fabs((double)memory[i] - c) <= 5e-7);
+            assert_true(fabs((double)state[i] - output * tanh(c)) <= 8e-7);
+        }
+    }
+}
+
+static void test_lstm_cell_of_any_size(void **state)
+{
+    (void)state;
+    each_variant(check_lstm_cell);
+}
+
+static void check_largest(const struct md_vector_loops *loops)
+{
+    float x[2 * 70], found[2];
+    for (size_t length = 0; length <= 70; length++)
+        for (size_t at = 0; at < length; at++) {
+            fill(x, 2 * length, (unsigned)at);
+            x[at] = 5.0f;
+            x[length + at] = NAN;
+            loops->largest(2, length, x, found);
+            assert_true(found[0] == 5.0f && isnan(found[1]));
+        }
+    loops->largest(1, 0, x, found);
+    assert_true(isinf(found[0]) && found[0] < 0);
+}
+
+static void test_largest_keeps_nan(void **state)
+{
+    (void)state;
+    each_variant(check_largest);
+}
+
+static void check_copy_rows(const struct md_vector_loops *loops)
+{
+    enum { ROWS = 3, TO_STRIDE = 100 };
+    float from[ROWS * 80], to[ROWS * TO_STRIDE];
+    fill(from, ROWS * 80, 1);
+    for (size_t width = 1; width <= 48; width++) {
+        const size_t lanes = loops->isa == MD_ISA_AVX512 ? 16 : loops->isa == MD_ISA_AVX2 ? 8 : 4;
+        const size_t to_width = (width + lanes - 1) / lanes * lanes;
+        memset(to, 0xff, sizeof to);
+        loops->copy_rows(ROWS, width, from, 80, to, TO_STRIDE, to_width);
+        for (size_t r = 0; r < ROWS; r++) {
+            assert_memory_equal(to + r * TO_STRIDE, from + r * 80, width * sizeof *to);
+            for (size_t i = width; i < to_width; i++)
+                assert_true(to[r * TO_STRIDE + i] == 0.0f);
+            assert_true(isnan(to[r * TO_STRIDE + to_width]));
+        }
+    }
+}
+
+static void test_copied_rows_end_in_zeros(void **state)
+{
+    (void)state;
+    each_variant(check_copy_rows);
 }
 
 /* ---- LayerNormalization ---- */
@@ -260,6 +335,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_activations_keep_their_bounds),
+        cmocka_unit_test(test_lstm_cell_of_any_size),
+        cmocka_unit_test(test_largest_keeps_nan),
+        cmocka_unit_test(test_copied_rows_end_in_zeros),
         cmocka_unit_test(test_layer_norm_of_any_length),
         cmocka_unit_test(test_attention_of_any_shape),
         cmocka_unit_test(test_a_row_keeps_its_bits_in_any_company),

@@ -362,6 +362,33 @@ static void test_products_with_bias_and_activation(void **state)
     check(not_linear_one_element, "linear", 0);
 }
 
+/* ---- convolution ---- */
+static int32_t convolution(struct builder *b, int32_t x)
+{
+    const int64_t dims[] = { 7, ROWS, 3 }, pads[] = { 1, 1 };
+    int32_t made = node(b, "Conv", x, constant(b, MD_FP32, 3, dims, NULL));
+    set_ints(b, "pads", 2, pads);
+    return made;
+}
+
+static void convolution_relu(struct builder *b)
+{
+    output(b, node(b, "Relu", convolution(b, input(b)), MD_NO_VALUE));
+}
+
+static void convolution_read_twice(struct builder *b)
+{
+    int32_t made = convolution(b, input(b));
+    output(b, node(b, "Add", node(b, "Relu", made, MD_NO_VALUE), made));
+}
+
+static void test_convolution_with_relu(void **state)
+{
+    (void)state;
+    check(convolution_relu, "convolution", 1);
+    check(convolution_read_twice, "convolution", 0);
+}
+
 /* ---- attention ---- */
 struct attention_form {
     bool scale_before, direct_key, mask_per_query, no_mask, shared_weights;
@@ -442,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_gelu_in_all_spellings),
         cmocka_unit_test(test_layer_normalization_and_skip),
         cmocka_unit_test(test_products_with_bias_and_activation),
+        cmocka_unit_test(test_convolution_with_relu),
         cmocka_unit_test(test_attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
