@@ -1,6 +1,8 @@
-/* attention_tile.h - the attention of one head, a few queries at a time; included by the variants of vector_loops.h.
+/* attention_tile.h - the attention of one head, a few queries at a time; included by the variants of vector_loops.h
+ * after attention_fp32.h or attention_bf16.h, which say what a word of an operand is: one element or two.
  *
- *     workspace: [ keys, transposed, in panels | values | one padded mask row per query of a tile | scores of a tile ]
+ *     workspace: [ scores of a tile | one padded mask row per query of a tile | values | keys, transposed, in panels |
+ *                  rounded keys | rounded queries of a tile ]
  *
  * For every tile of queries: scores against all keys (registers hold rows x vectors of sums), the row's softmax, then
  * the weighted sum of the values. Memory grows with the number of keys, never with its square. Sums run over keys in
@@ -31,9 +33,10 @@ struct attention_work {
     size_t row_length;  /* keys up to a whole vector */
     size_t value_width; /* value_size up to a whole vector */
     float *k, *v, *mask, *scores;
+    float *key_room, *query_room; /* for attention_operand */
 };
 
-/* Products of the caller's tile: rows of a, each element times a row of b, summed in order. */
+/* Products of the caller's tile: rows of a, each word times a row of b, summed in order. */
 struct attention_product {
     size_t depth;
     const float *a;
@@ -50,8 +53,10 @@ static inline size_t attention_padded(size_t count)
 static bool attention_workspace(size_t keys, size_t size, size_t value_size, size_t *out_bytes)
 {
     size_t length, width, per_key;
+    const size_t rounded = attention_room(1, size); /* of a key, and of a query: tiles have fewer than VF_LANES */
     return md_checked_add(keys, VF_LANES, &length) && md_checked_add(value_size, VF_LANES, &width) &&
            md_checked_add(size, width, &per_key) && md_checked_add(per_key, 2 * ATTENTION_ROWS, &per_key) &&
+           md_checked_add(per_key, rounded, &per_key) && md_checked_add(per_key, rounded, &per_key) &&
            md_checked_multiply(length, per_key, &length) && md_checked_multiply(length, sizeof(float), out_bytes);
 }
 
@@ -79,35 +84,34 @@ static inline void attention_transpose_4(const float *from, ptrdiff_t from_strid
         memcpy(to + i * to_stride, &row[i], sizeof row[i]);
 }
 
-/* One panel: to[d * stride + j] = element d of key first + j; 0 from `columns` on. */
-static void attention_pack_panel(const struct md_attention_head *head, size_t first, size_t columns, size_t stride,
-                                 float *to)
+/* One panel: to[d * stride + j] = word d of key first + j; 0 from `columns` on. */
+static void attention_pack_panel(const struct attention_rows *keys, size_t words, size_t first, size_t columns,
+                                 size_t stride, float *to)
 {
-    const float *from = head->k + (ptrdiff_t)first * head->k_stride;
-    const size_t whole_keys = columns / 4 * 4, whole_size = head->size / 4 * 4;
+    const float *from = keys->at + (ptrdiff_t)first * keys->stride;
+    const size_t whole_keys = columns / 4 * 4, whole_words = words / 4 * 4;
     for (size_t j = 0; j < whole_keys; j += 4) {
-        const float *row = from + (ptrdiff_t)j * head->k_stride;
-        for (size_t d = 0; d < whole_size; d += 4)
-            attention_transpose_4(row + d, head->k_stride, to + d * stride + j, stride);
+        const float *row = from + (ptrdiff_t)j * keys->stride;
+        for (size_t d = 0; d < whole_words; d += 4)
+            attention_transpose_4(row + d, keys->stride, to + d * stride + j, stride);
     }
     for (size_t j = 0; j < columns; j++)
-        for (size_t d = j < whole_keys ? whole_size : 0; d < head->size; d++)
-            to[d * stride + j] = from[(ptrdiff_t)j * head->k_stride + (ptrdiff_t)d];
-    for (size_t d = 0; columns < stride && d < head->size; d++)
+        for (size_t d = j < whole_keys ? whole_words : 0; d < words; d++)
+            to[d * stride + j] = from[(ptrdiff_t)j * keys->stride + (ptrdiff_t)d];
+    for (size_t d = 0; columns < stride && d < words; d++)
         memset(to + d * stride + columns, 0, (stride - columns) * sizeof *to);
 }
 
 static void attention_pack(const struct md_attention_head *head, const struct attention_work *work)
 {
+    const size_t words = attention_words(head->size);
+    const struct attention_rows keys =
+        attention_operand(head->k, head->k_stride, work->keys, head->size, work->key_room);
     for (size_t first = 0; first < work->keys; first += ATTENTION_PANEL) {
         size_t columns = work->keys - first < ATTENTION_PANEL ? work->keys - first : ATTENTION_PANEL;
-        attention_pack_panel(head, first, columns, attention_padded(columns), work->k + first * head->size);
+        attention_pack_panel(&keys, words, first, columns, attention_padded(columns), work->k + first * words);
     }
-    for (size_t j = 0; j < work->keys; j++) {
-        float *to = work->v + j * work->value_width;
-        memcpy(to, head->v + (ptrdiff_t)j * head->v_stride, head->value_size * sizeof *to);
-        memset(to + head->value_size, 0, (work->value_width - head->value_size) * sizeof *to);
-    }
+    attention_put_values(head, work->keys, work->value_width, work->v);
 }
 
 /* Inlined with constant rows and vectors, so that every loop but the one over depth disappears. */
@@ -132,7 +136,7 @@ static inline __attribute__((always_inline)) void attention_multiply(const struc
             const vf factor = vf_set(a[(ptrdiff_t)r * product->a_stride]);
 #pragma GCC unroll 4
             for (size_t n = 0; n < vectors; n++)
-                local[r][n] = vf_fma(factor, row[n], local[r][n]);
+                local[r][n] = attention_dot(local[r][n], factor, row[n]);
         }
     }
 #pragma GCC unroll 8
@@ -170,13 +174,15 @@ static void attention_scores(const struct md_attention_head *head, const struct 
 {
     const size_t mask_stride = head->mask != NULL && head->mask_row_stride != 0 ? work->row_length : 0;
     const vf scale = vf_set(head->scale);
-    struct attention_product product = { .depth = head->size,
-                                         .a = head->q + (ptrdiff_t)first * head->q_stride,
-                                         .a_stride = head->q_stride };
+    const struct attention_rows queries = attention_operand(head->q + (ptrdiff_t)first * head->q_stride,
+                                                            head->q_stride, rows, head->size, work->query_room);
+    struct attention_product product = { .depth = attention_words(head->size),
+                                         .a = queries.at,
+                                         .a_stride = queries.stride };
     for (size_t j = 0; j < work->row_length; j += ATTENTION_PANEL) {
         vf sum[ATTENTION_ROWS][ATTENTION_VECTORS];
         size_t left = work->row_length - j, width = left < ATTENTION_PANEL ? left : ATTENTION_PANEL;
-        product.b = work->k + j * head->size;
+        product.b = work->k + j * product.depth;
         product.b_stride = width;
         attention_tile(&product, rows, width / VF_LANES, sum);
         for (size_t r = 0; r < rows; r++)
@@ -198,7 +204,7 @@ static float attention_exponents(float *row, size_t length, float *out_maximum)
     maximum = vf_set(*out_maximum);
     for (size_t j = 0; j < length; j += VF_LANES) {
         vf weight = vf_exp(vf_subtract(vf_load(row + j), maximum));
-        vf_store(row + j, weight);
+        attention_put_weights(row, j, weight);
         total = vf_add(total, weight);
     }
     return vf_sum(total);
@@ -208,7 +214,7 @@ static float attention_exponents(float *row, size_t length, float *out_maximum)
 static void attention_mix(const struct md_attention_head *head, const struct attention_work *work, size_t first,
                           size_t rows, const float *sums)
 {
-    struct attention_product product = { .depth = work->keys,
+    struct attention_product product = { .depth = attention_words(work->keys),
                                          .a = work->scores,
                                          .a_stride = (ptrdiff_t)work->row_length,
                                          .b_stride = work->value_width };
@@ -274,7 +280,9 @@ static struct attention_work attention_divide(const struct md_attention_head *he
     work.scores = workspace;
     work.mask = work.scores + ATTENTION_ROWS * work.row_length;
     work.v = work.mask + ATTENTION_ROWS * work.row_length;
-    work.k = work.v + keys * work.value_width;
+    work.k = work.v + attention_words(keys) * work.value_width;
+    work.key_room = work.k + work.row_length * attention_words(head->size);
+    work.query_room = work.key_room + attention_room(keys, head->size);
     return work;
 }
 

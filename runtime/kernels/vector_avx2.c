@@ -1,6 +1,8 @@
 /* vector_avx2.c - rows and attention for AVX2 and FMA: this file alone is compiled for them. */
 #include "vector_variant.h"
 
+#include "attention_fp32.h"
+
 #include "attention_tile.h"
 #include "row_tile.h"
 

@@ -1,6 +1,8 @@
 /* vector_avx512.c - rows and attention for AVX-512: this file alone is compiled for it. */
 #include "vector_variant.h"
 
+#include "attention_fp32.h"
+
 #include "attention_tile.h"
 #include "row_tile.h"
 

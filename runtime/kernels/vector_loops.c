@@ -21,3 +21,12 @@ const struct md_vector_loops *md_vector_loops(void)
         index++;
     return variants[index];
 }
+
+const struct md_attention_loops *md_attention_bf16(void)
+{
+#if defined(__x86_64__)
+    return md_isa() >= md_attention_loops_bf16.isa ? &md_attention_loops_bf16 : NULL;
+#else
+    return NULL;
+#endif
+}

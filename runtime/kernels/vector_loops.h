@@ -55,6 +55,16 @@ struct md_vector_loops {
 };
 
 const struct md_vector_loops *md_vector_loops(void);
+
+/* The same attention with q, k, v and the weights of the keys rounded to BF16; sums, scores and softmax stay FP32. */
+struct md_attention_loops {
+    enum md_isa isa;
+    bool (*workspace)(size_t keys, size_t size, size_t value_size, size_t *out_bytes);
+    void (*run)(const struct md_attention_head *head, void *workspace);
+};
+/* NULL: the machine has no instructions for it. */
+const struct md_attention_loops *md_attention_bf16(void);
+
 /* Variant `index`, the highest level first; NULL after the last one, which is portable. For tests. */
 const struct md_vector_loops *md_vector_loops_at(size_t index);
 

@@ -1,6 +1,8 @@
 /* vector_portable.c - rows and attention for any machine. */
 #include "vector_variant.h"
 
+#include "attention_fp32.h"
+
 #include "attention_tile.h"
 #include "row_tile.h"
 

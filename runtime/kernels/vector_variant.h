@@ -8,6 +8,7 @@ extern const struct md_vector_loops md_vector_loops_portable;
 #if defined(__x86_64__)
 extern const struct md_vector_loops md_vector_loops_avx2;
 extern const struct md_vector_loops md_vector_loops_avx512;
+extern const struct md_attention_loops md_attention_loops_bf16;
 #endif
 
 #endif

@@ -14,6 +14,7 @@ enum { RANK = 4, ALIGNMENT = 64 };
 
 struct attention_parameters {
     float scale;
+    const struct md_attention_loops *rounded; /* NULL: FP32 */
     int32_t permutations[4][RANK]; /* of q, k, v, output */
 };
 
@@ -54,6 +55,7 @@ static enum md_code attention_configure(const struct md_configuration *configura
     struct attention_parameters *parameters = md_parameters_new(configuration, sizeof *parameters);
     if (parameters == NULL)
         return MD_RESOURCE_EXHAUSTED;
+    parameters->rounded = configuration->precision == MD_PRECISION_FP32 ? NULL : md_attention_bf16();
     MD_TRY(md_attribute_float(configuration->attributes, "scale", 1.0f, &parameters->scale, configuration->error));
     for (size_t i = 0; i < 4; i++)
         MD_TRY(read_permutation(configuration, names[i], parameters->permutations[i]));
@@ -141,12 +143,19 @@ static size_t output_copy(const struct problem *problem)
     return problem->output.strides[3] == 1 ? 0 : (size_t)(problem->output.dims[2] * problem->output.dims[3]);
 }
 
+static bool workspace_of(const struct attention_parameters *parameters, const struct problem *problem, size_t *out_bytes)
+{
+    const size_t keys = (size_t)problem->k.dims[2], size = (size_t)problem->k.dims[3];
+    const size_t value_size = (size_t)problem->v.dims[3];
+    return parameters->rounded != NULL ? parameters->rounded->workspace(keys, size, value_size, out_bytes) :
+                                         md_vector_loops()->attention_workspace(keys, size, value_size, out_bytes);
+}
+
 /* False: overflow. The copies are smaller than tensors that exist: their sizes cannot overflow. */
-static bool measure_workspace(struct problem *problem)
+static bool measure_workspace(const struct attention_parameters *parameters, struct problem *problem)
 {
     size_t bytes;
-    if (!md_vector_loops()->attention_workspace((size_t)problem->k.dims[2], (size_t)problem->k.dims[3],
-                                                (size_t)problem->v.dims[3], &bytes))
+    if (!workspace_of(parameters, problem, &bytes))
         return false;
     bytes = aligned(bytes);
     for (size_t i = 0; i < 3; i++)
@@ -187,7 +196,7 @@ static enum md_code describe(const struct md_invocation *invocation, struct prob
         problem.output.dims[parameters->permutations[3][i]] = problem.output_shape.dims[i];
         problem.output.strides[parameters->permutations[3][i]] = strides[i];
     }
-    if (!measure_workspace(&problem))
+    if (!measure_workspace(parameters, &problem))
         return fail_shapes(invocation);
     *out_problem = problem;
     return MD_OK;
@@ -203,6 +212,14 @@ static double head_cost(const struct problem *problem)
 static size_t head_count(const struct problem *problem)
 {
     return (size_t)(problem->output.dims[0] * problem->output.dims[1]);
+}
+
+static void attend(const struct attention_parameters *parameters, const struct md_attention_head *head, void *workspace)
+{
+    if (parameters->rounded != NULL)
+        parameters->rounded->run(head, workspace);
+    else
+        md_vector_loops()->attention(head, workspace);
 }
 
 static enum md_code attention_prepare(struct md_invocation *invocation)
@@ -264,12 +281,12 @@ static void run_head(const struct md_invocation *invocation, const struct proble
         head.mask_per_key = problem->mask.dims[3] > 1;
     }
     if (output_copy(problem) == 0) {
-        md_vector_loops()->attention(&head, copy);
+        attend(parameters, &head, copy);
         return;
     }
     head.out = (float *)(void *)copy;
     head.out_stride = (ptrdiff_t)output->dims[3];
-    md_vector_loops()->attention(&head, copy + aligned(output_copy(problem) * sizeof(float)));
+    attend(parameters, &head, copy + aligned(output_copy(problem) * sizeof(float)));
     for (int64_t i = 0; i < output->dims[2]; i++)
         for (int64_t j = 0; j < output->dims[3]; j++)
             to[i * output->strides[2] + j * output->strides[3]] = head.out[i * output->dims[3] + j];

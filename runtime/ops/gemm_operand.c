@@ -44,6 +44,35 @@ enum md_code md_pack_weight(const struct md_configuration *configuration, const 
     return MD_OK;
 }
 
+bool md_narrow_type_of(const struct md_configuration *configuration, size_t depth, enum md_narrow_type *out_type)
+{
+    const enum md_narrow_type type = configuration->precision == MD_PRECISION_INT8 ? MD_NARROW_INT8 : MD_NARROW_BF16;
+    if (configuration->precision == MD_PRECISION_FP32 || !md_narrow_is_fast(type) ||
+        (type == MD_NARROW_INT8 && depth > MD_NARROW_EXACT_DEPTH))
+        return false;
+    *out_type = type;
+    return true;
+}
+
+enum md_code md_pack_narrow_weight(const struct md_configuration *configuration, enum md_narrow_type type,
+                                   const struct md_tensor *tensor, size_t offset, size_t depth, size_t columns,
+                                   ptrdiff_t row_stride, ptrdiff_t column_stride,
+                                   const struct md_narrow_matrix **out_matrix)
+{
+    size_t size;
+    if (tensor == NULL || tensor->count == 0 || tensor->datatype != MD_FP32 || depth == 0 || columns == 0 ||
+        !md_narrow_pack_size(type, depth, columns, &size))
+        return MD_OK;
+    struct md_narrow_matrix *matrix = md_arena_allocate(configuration->arena, sizeof *matrix);
+    void *bytes = md_arena_allocate(configuration->arena, size);
+    if (matrix == NULL || bytes == NULL)
+        return md_fail_memory(configuration->error, "packed weights");
+    struct md_matrix b = { md_element_at(tensor, offset), row_stride, column_stride };
+    md_narrow_pack(type, depth, columns, &b, bytes, matrix);
+    *out_matrix = matrix;
+    return MD_OK;
+}
+
 const struct md_tensor *md_constant_input(const struct md_configuration *configuration, size_t index)
 {
     return index < configuration->input_count ? configuration->constants[index] : NULL;

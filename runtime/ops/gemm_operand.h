@@ -2,7 +2,7 @@
 #ifndef MD_GEMM_OPERAND_H
 #define MD_GEMM_OPERAND_H
 
-#include "gemm.h"
+#include "narrow_gemm.h"
 #include "operator.h"
 
 /* FP32, FP64, INT32, UINT32, INT64, UINT64. False: no product of this type. */
@@ -15,6 +15,15 @@ MD_NODISCARD enum md_code md_pack_weight(const struct md_configuration *configur
                                          const struct md_tensor *tensor, size_t offset, size_t depth,
                                          size_t columns, ptrdiff_t row_stride, ptrdiff_t column_stride,
                                          const struct md_packed_matrix **out_packed);
+
+/* The same for a narrow product of FP32 weights. */
+MD_NODISCARD enum md_code md_pack_narrow_weight(const struct md_configuration *configuration, enum md_narrow_type type,
+                                                const struct md_tensor *tensor, size_t offset, size_t depth,
+                                                size_t columns, ptrdiff_t row_stride, ptrdiff_t column_stride,
+                                                const struct md_narrow_matrix **out_matrix);
+/* The narrow type that serves configuration->precision for weights of this depth. False: FP32 does, since it was asked
+ * for, is faster on this machine, or the sums could wrap. */
+bool md_narrow_type_of(const struct md_configuration *configuration, size_t depth, enum md_narrow_type *out_type);
 
 /* The constant behind input `index`, or NULL. */
 const struct md_tensor *md_constant_input(const struct md_configuration *configuration, size_t index);

@@ -131,6 +131,44 @@ void md_parallel_gemm(const struct md_invocation *invocation, const struct md_ge
                 &product);
 }
 
+/* ---- narrow products ---- */
+
+struct narrow_product {
+    const struct md_narrow_gemm *gemm;
+    const float *a;
+    size_t a_stride;
+};
+
+static void round_rows(void *context, size_t first, size_t count, size_t slot)
+{
+    const struct narrow_product *product = context;
+    (void)slot; /* needs no scratch */
+    md_narrow_real_rows(&product->gemm->a, first, count, product->a + first * product->a_stride, product->a_stride);
+}
+
+static void run_narrow_panels(void *context, size_t first, size_t count, size_t slot)
+{
+    const struct narrow_product *product = context;
+    struct md_narrow_gemm part = *product->gemm;
+    const size_t width = md_narrow_panel(part.a.type), left = part.columns - first * width;
+    (void)slot; /* needs no scratch */
+    part.first_column = first * width;
+    part.columns = left < count * width ? left : count * width;
+    part.c = (float *)part.c + part.first_column;
+    md_narrow_gemm(&part);
+}
+
+void md_parallel_narrow_gemm(const struct md_invocation *invocation, const struct md_narrow_gemm *gemm, const float *a,
+                             size_t a_stride)
+{
+    struct narrow_product product = { gemm, a, a_stride };
+    const size_t width = md_narrow_panel(gemm->a.type), panels = gemm->columns / width + (gemm->columns % width != 0);
+    /* Products of bytes are about four times as fast as those that costs are stated in. */
+    const double cost = (double)gemm->rows * (double)gemm->a.depth;
+    md_parallel(invocation, gemm->rows, (double)gemm->a.depth * MD_COST_MOVE, round_rows, &product);
+    md_parallel(invocation, panels, cost * (double)width / 4.0, run_narrow_panels, &product);
+}
+
 /* ---- rows and elements ---- */
 
 static void run_layer_norm(void *context, size_t first, size_t count, size_t slot)

@@ -9,7 +9,7 @@
 #ifndef MD_PARALLEL_H
 #define MD_PARALLEL_H
 
-#include "gemm.h"
+#include "narrow_gemm.h"
 #include "operator.h"
 #include "vector_loops.h"
 
@@ -32,6 +32,10 @@ MD_NODISCARD enum md_code md_parallel_gemm_scratch(struct md_invocation *invocat
 /* md_gemm by panels of columns and, where those are few and B is packed, by tiles of rows. workspace: the scratch above, or
  * NULL when B is packed. */
 void md_parallel_gemm(const struct md_invocation *invocation, const struct md_gemm *gemm, void *workspace);
+
+/* Turns all rows of A (floats, a_stride apart) into gemm->a, whose buffer is the caller's, then computes every column. */
+void md_parallel_narrow_gemm(const struct md_invocation *invocation, const struct md_narrow_gemm *gemm, const float *a,
+                             size_t a_stride);
 
 /* `rows` rows that follow one another in a, b, c, sum and out; `row` is the first. */
 void md_parallel_layer_norm(const struct md_invocation *invocation, size_t rows, const struct md_row_layer_norm *row);

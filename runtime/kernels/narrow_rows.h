@@ -1,0 +1,72 @@
+/* narrow_rows.h - a row of floats in UINT8 codes by its own range; included by the variants of the INT8 product. Every
+ * operation rounds once: all variants give the same codes. */
+#ifndef MD_NARROW_ROWS_H
+#define MD_NARROW_ROWS_H
+
+#include "narrow_variant.h"
+#include "vector_math.h"
+
+#include <float.h>
+#include <math.h>
+
+/* A vector of whole numbers in [0, 255] as bytes. */
+static inline void narrow_store_bytes(uint8_t *to, vf values)
+{
+#if defined(__AVX512F__)
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(values)));
+#else
+    float each[VF_LANES];
+    vf_store(each, values);
+    for (size_t i = 0; i < VF_LANES; i++)
+        to[i] = (uint8_t)each[i];
+#endif
+}
+
+struct narrow_range {
+    float low, high;
+    bool finite;
+};
+
+/* The range of a row, 0 included. */
+static struct narrow_range narrow_range_of(const float *a, size_t depth)
+{
+    const vf zero = vf_set(0.0f);
+    vf low = zero, high = zero, broken = zero;
+    for (size_t k = 0; k < depth; k += VF_LANES) {
+        float rest[VF_LANES] = { 0 };
+        vf x = depth - k >= VF_LANES ? vf_load(a + k) : vf_load(memcpy(rest, a + k, (depth - k) * sizeof *rest));
+        low = vf_min(x, low);
+        high = vf_max(x, high);
+        broken = vf_fma(x, zero, broken); /* NaN from NaN and from infinities */
+    }
+    return (struct narrow_range){ -vf_largest(vf_subtract(zero, low)), vf_largest(high), vf_sum(broken) == 0.0f };
+}
+
+static void narrow_round_row(const float *a, size_t depth, uint32_t *groups, struct md_narrow_row *out_row)
+{
+    const struct narrow_range range = narrow_range_of(a, depth);
+    const size_t bytes = (depth + 3) / 4 * 4;
+    uint8_t *codes = (uint8_t *)groups;
+    float scale = range.high / 255.0f - range.low / 255.0f; /* their difference may overflow */
+    if (!range.finite || scale < FLT_MIN) {
+        memset(codes, 0, bytes);
+        *out_row = (struct md_narrow_row){ range.finite ? 0.0f : NAN, 0, 0 };
+        return;
+    }
+    const float zero_point = fminf(rintf(-range.low / scale), 255.0f);
+    const vf inverse = vf_set(1.0f / scale), offset = vf_set(zero_point);
+    for (size_t k = 0; k < depth; k += VF_LANES) {
+        const size_t left = depth - k;
+        float rest[VF_LANES] = { 0 };
+        vf x = left >= VF_LANES ? vf_load(a + k) : vf_load(memcpy(rest, a + k, left * sizeof *rest));
+        x = vf_add(vf_round(vf_multiply(x, inverse)), offset);
+        x = vf_min(vf_max(x, vf_set(0.0f)), vf_set(255.0f));
+        uint8_t last[VF_LANES];
+        narrow_store_bytes(left >= VF_LANES ? codes + k : last, x);
+        if (left < VF_LANES)
+            memcpy(codes + k, last, bytes - k);
+    }
+    *out_row = (struct md_narrow_row){ scale, (int32_t)zero_point, 0 };
+}
+
+#endif
