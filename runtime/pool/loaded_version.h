@@ -36,8 +36,8 @@ MD_NODISCARD enum md_code md_loaded_version_create(struct md_pool *pool, const s
 void md_loaded_version_empty(struct md_loaded_version *version);
 void md_loaded_version_destroy(struct md_loaded_version *version); /* emptied or not; NULL is allowed */
 
-/* Runs the version once (warm_up.c). Errors: those of the task on a short text. Without a task, inputs made
- * up of zeros may well be refused by the model: that is no error. */
+/* Runs the version once (warm_up.c). Errors: those of the task on a short text. Without a task, made-up
+ * inputs (trial.h) may well be refused by the model: that is no error. */
 MD_NODISCARD enum md_code md_loaded_version_warm_up(struct md_loaded_version *version,
                                                     struct md_error *error);
 
