@@ -1,0 +1,22 @@
+/* load_settings.h - what a version's model.json says about loading it; read before there is a session. The keys that are
+ * about answers are the task's (task.h). A directory without tokenizer.json may have a model.json, too. */
+#ifndef MD_LOAD_SETTINGS_H
+#define MD_LOAD_SETTINGS_H
+
+#include "precision.h"
+#include "status.h"
+
+struct md_allocator;
+
+struct md_load_settings {
+    bool has_precision;
+    enum md_precision precision;        /* FP32 unless has_precision */
+    double max_precision_difference[MD_PRECISION_COUNT]; /* the bound of each precision: the file's, else the default */
+};
+
+/* No model.json: the defaults. INVALID_ARGUMENT: malformed, an unknown key, precision or bound (0 to 1).
+ * RESOURCE_EXHAUSTED: memory. */
+MD_NODISCARD enum md_code md_load_settings_read(const struct md_allocator *allocator, const char *model_directory,
+                                                struct md_load_settings *out_settings, struct md_error *error);
+
+#endif
