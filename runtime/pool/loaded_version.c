@@ -45,6 +45,7 @@ static enum md_code choose_precision(struct md_loaded_version *version, const ch
         .precision = precision,
         .source = wanted != NULL ? "load" : settings.has_precision ? "model.json" : "default",
         .bound = precision == MD_PRECISION_FP32 ? 0 : settings.max_precision_difference[precision],
+        .bound_source = settings.has_bound ? "model.json" : "default",
     };
     return MD_OK;
 }

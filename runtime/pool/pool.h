@@ -69,6 +69,7 @@ struct md_accuracy {
     const char *source; /* of the precision: "load", "model.json", "default"; static */
     double difference;  /* largest |difference| / largest |FP32 value|, of the worst output; FP32: 0 */
     double bound;       /* that it had to keep; FP32: 0 */
+    const char *bound_source; /* "model.json", "default"; static */
 };
 struct md_accuracy md_loaded_version_accuracy(const struct md_loaded_version *version);
 /* A run of the version's session from its free list, or a new one. Give it back before unpinning. */

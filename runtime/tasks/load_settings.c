@@ -111,6 +111,7 @@ static enum md_code read_bound(const struct md_json_value *model, struct md_load
     double bound = json_number_value(value.json);
     if (!json_is_number(value.json) || !(bound >= 0 && bound <= 1))
         return md_json_fail(&value, error, MD_INVALID_ARGUMENT, "expected a number from 0 to 1");
+    settings->has_bound = true;
     for (int i = 0; i < MD_PRECISION_COUNT; i++)
         settings->max_precision_difference[i] = bound;
     return MD_OK;

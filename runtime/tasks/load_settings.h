@@ -9,9 +9,10 @@
 struct md_allocator;
 
 struct md_load_settings {
-    bool has_precision;
-    enum md_precision precision;        /* FP32 unless has_precision */
-    double max_precision_difference[MD_PRECISION_COUNT]; /* the bound of each precision: the file's, else the default */
+    bool has_precision;          /* the file names one */
+    enum md_precision precision; /* FP32 unless has_precision */
+    bool has_bound;              /* the file names one, which then holds for each precision */
+    double max_precision_difference[MD_PRECISION_COUNT];
 };
 
 /* No model.json: the defaults. INVALID_ARGUMENT: malformed, an unknown key, precision or bound (0 to 1).
