@@ -77,6 +77,8 @@ static struct md_client_version *build_version(struct md_arena *arena, const Mod
         .output_count = from->n_outputs,
         .request_count = from->request_count,
         .error_count = from->error_count,
+        .precision = from->precision,
+        .precision_difference = from->precision_difference,
     };
     return to->inputs != NULL && to->outputs != NULL ? to : NULL;
 }
@@ -192,7 +194,8 @@ enum md_client_code md_client_get_model(struct md_client *client, const char *mo
 }
 
 enum md_client_code md_client_load_model(struct md_client *client, const char *model, uint64_t version,
-                                         const char *actor, const struct md_client_call_options *options,
+                                         const char *actor, const struct md_client_load_options *load_options,
+                                         const struct md_client_call_options *options,
                                          struct md_client_versions **out_versions,
                                          struct md_client_error *error)
 {
@@ -200,6 +203,7 @@ enum md_client_code md_client_load_model(struct md_client *client, const char *m
     request.model = md_call_string(model);
     request.version = version;
     request.actor = md_call_string(actor);
+    request.precision = md_call_string(load_options == NULL ? NULL : load_options->precision);
     return call_versions(client, &load_method, &request.base, options, out_versions, error);
 }
 

@@ -137,6 +137,16 @@ void md_bind_integer(struct md_binding *binding, int64_t value)
     keep_first_failure(binding, sqlite3_bind_int64(binding->statement, ++binding->index, value));
 }
 
+void md_bind_real(struct md_binding *binding, double value)
+{
+    keep_first_failure(binding, sqlite3_bind_double(binding->statement, ++binding->index, value));
+}
+
+void md_bind_null(struct md_binding *binding)
+{
+    keep_first_failure(binding, sqlite3_bind_null(binding->statement, ++binding->index));
+}
+
 /* A message that was cut in the middle of a character, or a name that came off the wire unchecked. */
 static char *copy_as_utf8(const char *text, size_t size)
 {

@@ -58,6 +58,8 @@ struct md_binding {
 };
 struct md_binding md_binding_of(sqlite3_stmt *statement);
 void md_bind_integer(struct md_binding *binding, int64_t value);
+void md_bind_real(struct md_binding *binding, double value);
+void md_bind_null(struct md_binding *binding);
 /* NULL is stored as "". Bytes that are no UTF-8 are stored as "?", so what is read back is always UTF-8. */
 void md_bind_text(struct md_binding *binding, const char *text);
 

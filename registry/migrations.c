@@ -82,6 +82,10 @@ const struct md_migration md_migrations[] = {
       ") STRICT, WITHOUT ROWID;"
 
       "PRAGMA user_version = 1;" },
+    { 2, "precision of a load",
+      "ALTER TABLE versions ADD COLUMN precision TEXT NOT NULL DEFAULT '';" /* '': loaded before there was a choice */
+      "ALTER TABLE versions ADD COLUMN precision_difference REAL CHECK (precision_difference >= 0);"
+      "PRAGMA user_version = 2;" },
     { 0, NULL, NULL },
 };
 

@@ -59,12 +59,13 @@ static const char *const writer_sql[WRITER_STATEMENTS] = {
     [ADD_MODEL] = "INSERT INTO models (name, created_at_us) VALUES (?, ?) ON CONFLICT DO NOTHING",
     [PUT_VERSION] =
         "INSERT INTO versions (model, version, created_at_us, state, desired, reason, task, sha256,"
-        "  size_bytes, path, signature, loaded_at_us)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "  size_bytes, path, signature, loaded_at_us, precision, precision_difference)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (model, version) DO UPDATE SET state = excluded.state,"
         "  desired = excluded.desired, reason = excluded.reason, task = excluded.task,"
         "  sha256 = excluded.sha256, size_bytes = excluded.size_bytes, path = excluded.path,"
-        "  signature = excluded.signature, loaded_at_us = excluded.loaded_at_us",
+        "  signature = excluded.signature, loaded_at_us = excluded.loaded_at_us,"
+        "  precision = excluded.precision, precision_difference = excluded.precision_difference",
     [ADD_EVENT] = "INSERT INTO events (at_us, actor, action, model, version, code, message)"
                   " VALUES (?, ?, ?, ?, ?, ?, ?)",
     [ADD_COUNTER] = "INSERT INTO counters (minute, model, version, code, requests, input_rows, tokens,"
@@ -86,7 +87,8 @@ static const char *const writer_sql[WRITER_STATEMENTS] = {
 static const char *const reader_sql[READER_STATEMENTS] = {
     [LIST_VERSIONS] =
         "SELECT v.model, v.version, v.state, v.desired, v.reason, v.task, v.sha256, v.size_bytes,"
-        "  v.path, v.signature, v.loaded_at_us, coalesce(t.requests, 0), coalesce(t.errors, 0)"
+        "  v.path, v.signature, v.loaded_at_us, v.precision, v.precision_difference,"
+        "  coalesce(t.requests, 0), coalesce(t.errors, 0)"
         " FROM versions v LEFT JOIN counter_totals t USING (model, version)"
         " WHERE ?1 IS NULL OR v.model = ?1 ORDER BY v.model, v.version",
     [LIST_EVENTS] = "SELECT id, at_us, actor, action, model, version, code, message FROM events"
@@ -338,6 +340,11 @@ static enum md_code put_version_locked(struct md_registry *registry, const struc
     md_bind_text(&binding, version->path);
     md_bind_text(&binding, version->signature);
     md_bind_integer(&binding, version->loaded_at_us);
+    md_bind_text(&binding, version->precision);
+    if (version->precision_difference >= 0)
+        md_bind_real(&binding, version->precision_difference);
+    else
+        md_bind_null(&binding);
     return md_database_run(&registry->writer.database, &binding, "record a version", error);
 }
 
@@ -372,6 +379,7 @@ static enum md_code check_version(const struct md_version_record *version, struc
     MD_TRY(check_text(version->task, "task", version, error));
     MD_TRY(check_text(version->sha256, "sha256", version, error));
     MD_TRY(check_text(version->path, "path", version, error));
+    MD_TRY(check_text(version->precision, "precision", version, error));
     return check_text(version->signature, "signature", version, error);
 }
 
@@ -508,8 +516,11 @@ static enum md_code read_version(sqlite3_stmt *row, struct md_arena *arena, void
     read_text(row, 8, arena, &version->path, &failed);
     read_text(row, 9, arena, &version->signature, &failed);
     version->loaded_at_us = sqlite3_column_int64(row, 10);
-    version->request_count = (uint64_t)sqlite3_column_int64(row, 11);
-    version->error_count = (uint64_t)sqlite3_column_int64(row, 12);
+    read_text(row, 11, arena, &version->precision, &failed);
+    version->precision_difference =
+        sqlite3_column_type(row, 12) == SQLITE_NULL ? -1 : sqlite3_column_double(row, 12);
+    version->request_count = (uint64_t)sqlite3_column_int64(row, 13);
+    version->error_count = (uint64_t)sqlite3_column_int64(row, 14);
     return failed ? md_fail_memory(error, "list of versions") : MD_OK;
 }
 

@@ -47,6 +47,8 @@ struct md_version_record {
     const char *path;
     const char *signature;  /* JSON: {"inputs":[{"name","datatype","shape"}],"outputs":[...]} */
     int64_t loaded_at_us;   /* wall clock; 0: never */
+    const char *precision;  /* of the last load that worked: "fp32", "bf16", "int8"; restored with it */
+    double precision_difference; /* from FP32, as measured by that load; below 0: not measured (stored as NULL) */
     uint64_t request_count; /* sums over all minutes, as of the last flush: at most a second old */
     uint64_t error_count;   /* those of them whose code is not MD_OK */
 };
@@ -77,7 +79,7 @@ void md_registry_close(struct md_registry *registry);
  * is written) and appends the event if `event` is not NULL (its id and at_us are set here).
  * On return with OK both are durable. Strings are borrowed for the call.
  * INVALID_ARGUMENT: `model` is no model name (repository.h), version or size are not in 1..2^63-1 and
- * 0..2^63-1, the state is none of the enum, or task, sha256, path or signature is not UTF-8. In `reason` and
+ * 0..2^63-1, the state is none of the enum, or task, sha256, path, signature or precision is not UTF-8. In `reason` and
  * in events, bytes that are not UTF-8 become "?": a message may have been cut in mid-character. */
 MD_NODISCARD enum md_code md_registry_record(struct md_registry *registry,
                                              const struct md_version_record *version,

@@ -83,7 +83,9 @@ static enum md_code read_row(struct operation *operation, const char *model, uin
                                                     .task = "",
                                                     .sha256 = "",
                                                     .path = "",
-                                                    .signature = "" };
+                                                    .signature = "",
+                                                    .precision = "",
+                                                    .precision_difference = -1 };
     for (size_t i = 0; i < count; i++)
         if (rows[i].version == version)
             operation->record = rows[i];
@@ -147,9 +149,41 @@ static enum md_code fail_load(struct operation *operation, enum md_code code, st
     return code;
 }
 
-/* What is known only when the version is loaded: task, signature, memory. */
+/* NULL as *out_choice: the request leaves it to the version's files. */
+static enum md_code choose_precision(const struct md_lifecycle_request *request, enum md_precision *precision,
+                                     const enum md_precision **out_choice, struct md_error *error)
+{
+    const char *name = request->precision == NULL ? "" : request->precision;
+    if (*name != '\0' && !md_precision_find(md_span_of(name), precision))
+        return md_fail(error, MD_INVALID_ARGUMENT, "precision \"%s\" is not known; known are fp32, bf16, int8", name);
+    *out_choice = *name == '\0' ? NULL : precision;
+    return MD_OK;
+}
+
+static void describe_accuracy(struct md_version_record *record, const struct md_accuracy *accuracy)
+{
+    record->precision = md_precision_name(accuracy->precision); /* static */
+    record->precision_difference = accuracy->precision == MD_PRECISION_FP32 ? -1 : accuracy->difference;
+}
+
+/* "READY after 5 us, 7 bytes in memory, precision int8, difference 0.013 of 0.15"; NULL when there is no memory. */
+static const char *ready_message(const struct operation *operation, size_t memory_bytes,
+                                 const struct md_accuracy *accuracy)
+{
+    const char *difference = accuracy->precision == MD_PRECISION_FP32
+                                 ? ""
+                                 : md_arena_printf(operation->arena, ", difference %.3g of %.3g", accuracy->difference,
+                                                   accuracy->bound);
+    return difference == NULL
+               ? NULL
+               : md_arena_printf(operation->arena, "READY after %" PRId64 " us, %zu bytes in memory, precision %s%s",
+                                 md_clock_us() - operation->started_at_us, memory_bytes,
+                                 md_precision_name(accuracy->precision), difference);
+}
+
+/* What is known only when the version is loaded: task, signature, memory, accuracy. */
 static enum md_code describe_loaded(struct operation *operation, size_t *out_memory_bytes,
-                                    struct md_error *error)
+                                    struct md_accuracy *out_accuracy, struct md_error *error)
 {
     struct md_version_record *record = &operation->record;
     struct md_loaded_version *loaded;
@@ -158,6 +192,8 @@ static enum md_code describe_loaded(struct operation *operation, size_t *out_mem
     const struct md_task *task = md_loaded_version_task(loaded);
     record->task = task == NULL ? "tensors" : md_task_name(task); /* static */
     *out_memory_bytes = md_loaded_version_memory_bytes(loaded);
+    *out_accuracy = md_loaded_version_accuracy(loaded);
+    describe_accuracy(record, out_accuracy);
     enum md_code code =
         md_signature_of_session(md_loaded_version_session(loaded), operation->arena, &wire, error);
     md_loaded_version_unpin(loaded);
@@ -171,16 +207,16 @@ static enum md_code describe_loaded(struct operation *operation, size_t *out_mem
 static enum md_code acknowledge(struct operation *operation, struct md_error *error)
 {
     struct md_version_record *record = &operation->record;
-    bool was_desired = record->desired;
+    const struct md_version_record before = *record;
+    struct md_accuracy accuracy;
     size_t memory_bytes = 0;
     const char *message = NULL;
-    enum md_code code = describe_loaded(operation, &memory_bytes, error);
+    enum md_code code = describe_loaded(operation, &memory_bytes, &accuracy, error);
     if (code == MD_OK) {
         record->desired = true;
         record->reason = "";
         record->loaded_at_us = md_clock_wall_us();
-        message = md_arena_printf(operation->arena, "READY after %" PRId64 " us, %zu bytes in memory",
-                                  md_clock_us() - operation->started_at_us, memory_bytes);
+        message = ready_message(operation, memory_bytes, &accuracy);
         code = message == NULL ? md_fail_memory(error, "event")
                                : record_state(operation, MD_VERSION_READY, message, error);
     }
@@ -189,7 +225,7 @@ static enum md_code acknowledge(struct operation *operation, struct md_error *er
         log_outcome(operation, MD_OK, message, "model loaded");
         return MD_OK;
     }
-    record->desired = was_desired;
+    *record = before;
     if (!operation->was_loaded) {
         struct md_error second; /* a version that serves stays; a new one that cannot be recorded goes */
         if (md_pool_unload(operation->manager->options.pool, record->model, record->version, md_clock_us(),
@@ -199,8 +235,12 @@ static enum md_code acknowledge(struct operation *operation, struct md_error *er
     return fail_load(operation, code, error);
 }
 
-static enum md_code load_claimed(struct operation *operation, const char *path, struct md_error *error)
+static enum md_code load_claimed(struct operation *operation, const char *path, const enum md_precision *precision,
+                                 struct md_error *error)
 {
+    const struct md_pool_load_options load_options = {
+        .precision = precision, .on_warming = on_warming, .owner = operation
+    };
     const struct md_model_manager_options *options = &operation->manager->options;
     struct md_version_record *record = &operation->record;
     char sha256[MD_SHA256_HEX_SIZE];
@@ -217,7 +257,7 @@ static enum md_code load_claimed(struct operation *operation, const char *path, 
     if (code == MD_OK) {
         record->sha256 = sha256;
         code =
-            md_pool_load(options->pool, record->model, record->version, path, on_warming, operation, error);
+            md_pool_load(options->pool, record->model, record->version, path, &load_options, error);
     }
     if (code != MD_OK)
         return fail_load(
@@ -268,11 +308,14 @@ enum md_code md_model_manager_load(struct md_model_manager *manager,
     struct operation operation = {
         .manager = manager, .request = request, .arena = arena, .started_at_us = md_clock_us()
     };
+    enum md_precision precision;
+    const enum md_precision *choice;
     const char *path;
     uint64_t version;
     if (error == NULL)
         error = &local; /* its text goes into the audit trail */
     MD_TRY(md_model_name_check(request->model, error));
+    MD_TRY(choose_precision(request, &precision, &choice, error));
     enum md_code code = md_repository_find_version(manager->options.repository, request->model,
                                                    request->version, arena, &version, &path, error);
     if (code != MD_OK)
@@ -281,7 +324,7 @@ enum md_code md_model_manager_load(struct md_model_manager *manager,
     code = read_row(&operation, request->model, version, error);
     if (code == MD_OK) {
         operation.was_loaded = is_loaded(manager, request->model, version);
-        code = load_claimed(&operation, path, error);
+        code = load_claimed(&operation, path, choice, error);
     }
     md_catalogue_release(manager->catalogue, request->model, version);
     if (code == MD_OK)

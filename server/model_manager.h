@@ -54,10 +54,11 @@ struct md_lifecycle_request {
     uint64_t version; /* load: 0 the highest in the repository; unload: 0 every loaded one */
     const char *actor;
     const char *action; /* "load", "unload", "restore"; static */
+    const char *precision; /* load: "fp32", "bf16", "int8"; NULL or "": what model.json says, else fp32 */
 };
 
 /* Blocks until the version is READY or has failed. `arena` is scratch.
- * INVALID_ARGUMENT: no model name. NOT_FOUND: not in the repository. ABORTED: another operation is under way.
+ * INVALID_ARGUMENT: no model name, no precision. NOT_FOUND: not in the repository. ABORTED: another operation is under way.
  * Others: of the hash, the pool or the registry. */
 MD_NODISCARD enum md_code md_model_manager_load(struct md_model_manager *manager,
                                                 const struct md_lifecycle_request *request,

@@ -45,6 +45,8 @@ enum md_code md_model_view(struct md_services *services, struct md_arena *arena,
     view->loaded_at_us = record->loaded_at_us;
     view->request_count = record->request_count;
     view->error_count = record->error_count;
+    view->precision = (char *)(uintptr_t)record->precision;
+    view->precision_difference = record->precision_difference > 0 ? record->precision_difference : 0;
     show_current_state(services, arena, view);
     if (md_pool_pin(services->pool, record->model, record->version, &loaded, NULL) == MD_OK) {
         view->memory_bytes = md_loaded_version_memory_bytes(loaded);

@@ -29,13 +29,11 @@ struct md_restore {
     atomic_bool stopping;   /* relaxed: a hint */
 };
 
-/* Adds a version that is not listed yet; `model` is copied. */
-static enum md_code add(struct md_restore *restore, const char *model, size_t model_size, uint64_t version,
-                        const char *actor, const char *action, struct md_error *error)
+/* Adds a version that is not listed yet; its strings are the arena's or static. */
+static enum md_code add(struct md_restore *restore, const struct md_lifecycle_request *request, struct md_error *error)
 {
     for (size_t i = 0; i < restore->count; i++)
-        if (restore->list[i].version == version && strlen(restore->list[i].model) == model_size &&
-            memcmp(restore->list[i].model, model, model_size) == 0)
+        if (restore->list[i].version == request->version && strcmp(restore->list[i].model, request->model) == 0)
             return MD_OK;
     if (restore->count == restore->capacity) {
         size_t capacity = restore->capacity == 0 ? 16 : restore->capacity * 2;
@@ -47,11 +45,7 @@ static enum md_code add(struct md_restore *restore, const char *model, size_t mo
         restore->list = grown;
         restore->capacity = capacity;
     }
-    const char *copy = md_arena_copy_string(&restore->arena, model, model_size);
-    if (copy == NULL)
-        return md_fail_memory(error, "versions to load");
-    restore->list[restore->count++] =
-        (struct md_lifecycle_request){ .model = copy, .version = version, .actor = actor, .action = action };
+    restore->list[restore->count++] = *request;
     return MD_OK;
 }
 
@@ -61,9 +55,12 @@ static enum md_code add_wanted(struct md_restore *restore, struct md_error *erro
     size_t count;
     MD_TRY(md_registry_list_versions(restore->options.registry, NULL, &restore->arena, &rows, &count, error));
     for (size_t i = 0; i < count; i++)
-        if (rows[i].desired)
-            MD_TRY(add(restore, rows[i].model, strlen(rows[i].model), rows[i].version, "modeld", "restore",
-                       error));
+        if (rows[i].desired) {
+            const struct md_lifecycle_request request = { .model = rows[i].model, .version = rows[i].version,
+                                                          .actor = "modeld", .action = "restore",
+                                                          .precision = rows[i].precision };
+            MD_TRY(add(restore, &request, error));
+        }
     return MD_OK;
 }
 
@@ -90,7 +87,9 @@ static enum md_code add_item(struct md_restore *restore, const char *item, size_
     if (version == 0 && md_repository_find_version(restore->options.repository, name, 0, &restore->arena,
                                                    &highest, &path, NULL) == MD_OK)
         version = highest; /* else the load itself says why not */
-    return add(restore, name, strlen(name), version, "option load", "load", error);
+    const struct md_lifecycle_request request = { .model = name, .version = version, .actor = "option load",
+                                                  .action = "load" };
+    return add(restore, &request, error);
 }
 
 static enum md_code add_items(struct md_restore *restore, struct md_error *error)
@@ -114,8 +113,11 @@ static enum md_code add_repository(struct md_restore *restore, struct md_error *
         uint64_t *versions;
         size_t count;
         MD_TRY(md_repository_list_versions(repository, models[i], &restore->arena, &versions, &count, error));
-        for (size_t v = 0; v < count; v++)
-            MD_TRY(add(restore, models[i], strlen(models[i]), versions[v], "option load-all", "load", error));
+        for (size_t v = 0; v < count; v++) {
+            const struct md_lifecycle_request request = { .model = models[i], .version = versions[v],
+                                                          .actor = "option load-all", .action = "load" };
+            MD_TRY(add(restore, &request, error));
+        }
     }
     return MD_OK;
 }

@@ -43,6 +43,7 @@ enum md_code md_modeld_load_model(struct md_services *services, struct md_rpc *r
         return md_fail_memory(error, "answer");
     modeld__v1__load_model_response__init(response);
     MD_TRY(make_request(rpc, message->model, message->version, message->actor, "load", &request, error));
+    request.precision = message->precision;
     MD_TRY(md_model_manager_load(services->manager, &request, &rpc->arena, &rpc->version, error));
     response->load_us = (uint64_t)(md_clock_us() - rpc->started_at_us);
     MD_TRY(md_model_view_list(services, &rpc->arena, message->model, rpc->version, &views, &count, error));

@@ -42,19 +42,20 @@ static Modeld__V1__ConfigurationEntry *make_entry(struct md_arena *arena, const 
     return entry->key == NULL || entry->value == NULL || entry->source == NULL ? NULL : entry;
 }
 
-enum { SESSION_FACTS = 10 };
+enum { MAX_FACTS = 12 };
 
-/* What holds for every loaded version, read off its model as the passes left it. */
+/* What holds for every loaded version, read off its model as the passes left it; the last one not for FP32. */
 static enum md_code fill_facts(struct md_arena *arena, const struct md_loaded_version *loaded,
-                               Modeld__V1__ConfigurationEntry **out, struct md_error *error)
+                               Modeld__V1__ConfigurationEntry **out, size_t *out_count, struct md_error *error)
 {
     const struct md_session *session = md_loaded_version_session(loaded);
     const struct md_model *model = md_session_model(session);
+    const struct md_accuracy accuracy = md_loaded_version_accuracy(loaded);
     struct md_model_report report;
     MD_TRY(md_model_report(arena, model, &report, error));
     const struct {
         const char *key, *value, *source;
-    } facts[SESSION_FACTS] = {
+    } facts[MAX_FACTS] = {
         { "format", "onnx", "model.onnx" },
         { "producer", model->producer, "model.onnx" },
         { "opset", md_model_report_opsets(arena, model), "model.onnx" },
@@ -65,8 +66,11 @@ static enum md_code fill_facts(struct md_arena *arena, const struct md_loaded_ve
         { "nodes", md_arena_printf(arena, "%zu", report.node_count), "as loaded" },
         { "operators", md_model_report_operators(arena, &report), "as loaded" },
         { "memory_bytes", md_arena_printf(arena, "%zu", md_loaded_version_memory_bytes(loaded)), "measured" },
+        { "precision", md_precision_name(accuracy.precision), accuracy.source },
+        { "max_precision_difference", md_arena_printf(arena, "%g", accuracy.bound), accuracy.bound_source },
     };
-    for (size_t i = 0; i < SESSION_FACTS; i++)
+    *out_count = accuracy.precision == MD_PRECISION_FP32 ? MAX_FACTS - 1 : MAX_FACTS;
+    for (size_t i = 0; i < *out_count; i++)
         out[i] = make_entry(arena, facts[i].key, facts[i].value, facts[i].source);
     return MD_OK;
 }
@@ -78,14 +82,12 @@ static enum md_code fill_entries(struct md_arena *arena, const struct md_loaded_
     const struct md_task *task = md_loaded_version_task(loaded);
     const struct md_configuration_entry *entries = NULL;
     size_t count = task == NULL ? 0 : md_task_configuration(task, &entries);
-    out->entries = md_arena_allocate_zeroed(arena, SESSION_FACTS + count, sizeof *out->entries);
+    out->entries = md_arena_allocate_zeroed(arena, MAX_FACTS + count, sizeof *out->entries);
     if (out->entries == NULL)
         return md_fail_memory(error, "configuration");
-    MD_TRY(fill_facts(arena, loaded, out->entries, error));
+    MD_TRY(fill_facts(arena, loaded, out->entries, &out->n_entries, error));
     for (size_t i = 0; i < count; i++)
-        out->entries[SESSION_FACTS + i] =
-            make_entry(arena, entries[i].key, entries[i].value, entries[i].source);
-    out->n_entries = SESSION_FACTS + count;
+        out->entries[out->n_entries++] = make_entry(arena, entries[i].key, entries[i].value, entries[i].source);
     for (size_t i = 0; i < out->n_entries; i++)
         if (out->entries[i] == NULL)
             return md_fail_memory(error, "configuration");

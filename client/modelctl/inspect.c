@@ -58,11 +58,12 @@ static enum md_code parse_dims(const char *text, struct md_trial_dim *dims, size
 static enum md_code measure_run(struct inspection *inspection, const struct md_session *session,
                                 const struct md_trial_dim *dims, size_t dim_count, struct md_error *error)
 {
+    const struct md_trial_options trial = { .dims = dims, .dim_count = dim_count };
     struct md_run *run;
     MD_TRY(md_run_create(session, &run, error));
     enum md_code code = MD_OK;
     for (int turn = 0; turn < 2 && code == MD_OK; turn++) {
-        code = md_trial_set_inputs(session, run, dims, dim_count, inspection->arena, error);
+        code = md_trial_set_inputs(session, run, &trial, inspection->arena, error);
         if (code == MD_OK)
             code = md_run_execute(run, error);
     }

@@ -58,13 +58,14 @@ static json_t *settings_json(const struct md_client_setting *settings, size_t co
 json_t *md_ctl_json_version(const struct md_client_version *version)
 {
     json_t *object = json_pack(
-        "{s:o, s:I, s:s, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:o}", "model",
+        "{s:o, s:I, s:s, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:f, s:o, s:o}", "model",
         md_ctl_json_string(version->model), "version", (json_int_t)version->version, "state",
         md_client_state_name(version->state), "reason", md_ctl_json_string(version->reason), "task",
         md_ctl_json_string(version->task), "sha256", md_ctl_json_string(version->sha256), "size_bytes",
         (json_int_t)version->size_bytes, "path", md_ctl_json_string(version->path), "memory_bytes",
         (json_int_t)version->memory_bytes, "loaded_at_us", (json_int_t)version->loaded_at_us, "request_count",
-        (json_int_t)version->request_count, "error_count", (json_int_t)version->error_count, "inputs",
+        (json_int_t)version->request_count, "error_count", (json_int_t)version->error_count, "precision",
+        md_ctl_json_string(version->precision), "precision_difference", version->precision_difference, "inputs",
         signatures_json(version->inputs, version->input_count), "outputs",
         signatures_json(version->outputs, version->output_count));
     if (object != NULL && version->setting_count > 0)

@@ -3,10 +3,10 @@
 
 static int print_table(struct md_ctl_context *context, const struct md_client_versions *versions)
 {
-    static const char *const titles[] = { "MODEL",  "VERSION",  "STATE",  "TASK",  "SIZE",
-                                          "MEMORY", "REQUESTS", "ERRORS", "LOADED" };
+    static const char *const titles[] = { "MODEL",  "VERSION",  "STATE",  "TASK",   "PRECISION",
+                                          "SIZE",   "MEMORY",   "REQUESTS", "ERRORS", "LOADED" };
     struct md_ctl_table table;
-    md_ctl_table_init(&table, titles, 9, 1u << 1 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7);
+    md_ctl_table_init(&table, titles, 10, 1u << 1 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8);
     for (size_t i = 0; i < versions->count; i++) {
         const struct md_client_version *version = versions->items[i];
         const char *state = md_client_state_name(version->state);
@@ -15,6 +15,8 @@ static int print_table(struct md_ctl_context *context, const struct md_client_ve
         md_ctl_table_add(&table, MD_CTL_PLAIN, "%llu", (unsigned long long)version->version);
         md_ctl_table_add(&table, md_ctl_state_colour(state), "%s", state);
         md_ctl_table_add(&table, MD_CTL_PLAIN, "%s", version->task);
+        md_ctl_table_add(&table, MD_CTL_PLAIN, "%s",
+                         md_ctl_format_precision(version->precision, version->precision_difference, text));
         md_ctl_table_add(&table, MD_CTL_PLAIN, "%s", md_ctl_format_bytes(version->size_bytes, text));
         md_ctl_table_add(&table, MD_CTL_PLAIN, "%s", md_ctl_format_bytes(version->memory_bytes, text));
         md_ctl_table_add(&table, MD_CTL_PLAIN, "%llu", (unsigned long long)version->request_count);

@@ -189,6 +189,15 @@ const char *md_ctl_format_time(int64_t wall_us, char out_text[MD_CTL_TEXT_SIZE])
     return out_text;
 }
 
+const char *md_ctl_format_precision(const char *precision, double difference, char out_text[MD_CTL_TEXT_SIZE])
+{
+    if (precision[0] == '\0' || strcmp(precision, "fp32") == 0)
+        (void)snprintf(out_text, MD_CTL_TEXT_SIZE, "%s", precision);
+    else
+        (void)snprintf(out_text, MD_CTL_TEXT_SIZE, "%.16s (%.3g)", precision, difference);
+    return out_text;
+}
+
 /* Appends what fits; *used counts what would have been needed. */
 static void append(char *out_text, size_t size, size_t *used, const char *text)
 {

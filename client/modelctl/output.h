@@ -53,6 +53,8 @@ const char *md_ctl_format_bytes(uint64_t bytes, char out_text[MD_CTL_TEXT_SIZE])
 const char *md_ctl_format_duration(uint64_t us, char out_text[MD_CTL_TEXT_SIZE]);
 /* Local time, "2025-11-23 18:59:01"; "-" for 0. */
 const char *md_ctl_format_time(int64_t wall_us, char out_text[MD_CTL_TEXT_SIZE]);
+/* "fp32", "int8 (0.013)": with its difference from fp32. */
+const char *md_ctl_format_precision(const char *precision, double difference, char out_text[MD_CTL_TEXT_SIZE]);
 /* "[-1,128]"; cut with "..." when it does not fit. */
 const char *md_ctl_format_shape(const int64_t *shape, size_t rank, char *out_text, size_t size);
 /* A bar of at most `columns` blocks for a score from 0 to 1, in eighths. out_text: 3 * columns + 4 bytes. */

@@ -46,6 +46,8 @@ static void print_version(struct md_ctl_context *context, const struct md_client
                   md_ctl_colour_off(context->colours));
     print_field(context, "reason", version->reason);
     print_field(context, "task", version->task);
+    print_field(context, "precision",
+                md_ctl_format_precision(version->precision, version->precision_difference, text));
     print_field(context, "path", version->path);
     print_field(context, "sha256", version->sha256);
     print_field(context, "size", md_ctl_format_bytes(version->size_bytes, text));

@@ -2,6 +2,7 @@
 #include "loaded_version.h"
 
 #include "graph.h"
+#include "load_settings.h"
 #include "model_import.h"
 #include "session.h"
 #include "task.h"
@@ -18,9 +19,12 @@ static size_t mapped_bytes(const struct md_model *model)
     return bytes;
 }
 
-static enum md_code build(struct md_loaded_version *version, const char *directory, struct md_error *error)
+enum md_code md_loaded_version_open_session(const struct md_pool *pool, const struct md_allocator *allocator,
+                                            const char *directory, enum md_precision precision, struct md_session **out_session,
+                                            struct md_error *error)
 {
-    const struct md_allocator *allocator = &version->counting.allocator;
+    const struct md_session_options options = { .precision = precision,
+                                                 .thread_pool = md_pool_thread_pool(pool) };
     char path[MAX_PATH_BYTES];
     int size = snprintf(path, sizeof path, "%s/model.onnx", directory);
     if (size < 0 || (size_t)size >= sizeof path)
@@ -28,15 +32,39 @@ static enum md_code build(struct md_loaded_version *version, const char *directo
                        directory, sizeof path - 1);
     struct md_model *model = NULL;
     MD_TRY(md_model_open(allocator, path, &model, error));
-    const struct md_session_options options = { .thread_pool = md_pool_thread_pool(version->pool) };
-    MD_TRY(md_session_create(allocator, model, &options, &version->session,
-                             error)); /* takes the model in any case */
+    return md_session_create(allocator, model, &options, out_session, error); /* takes the model in any case */
+}
+
+/* What the load asks for, else what model.json says. */
+static enum md_code choose_precision(struct md_loaded_version *version, const char *directory,
+                                     const enum md_precision *wanted, struct md_error *error)
+{
+    struct md_load_settings settings;
+    MD_TRY(md_load_settings_read(&version->counting.allocator, directory, &settings, error));
+    enum md_precision precision = wanted != NULL ? *wanted : settings.precision;
+    version->accuracy = (struct md_accuracy){
+        .precision = precision,
+        .source = wanted != NULL ? "load" : settings.has_precision ? "model.json" : "default",
+        .bound = precision == MD_PRECISION_FP32 ? 0 : settings.max_precision_difference[precision],
+        .bound_source = settings.has_bound ? "model.json" : "default",
+    };
+    return MD_OK;
+}
+
+static enum md_code build(struct md_loaded_version *version, const char *directory, const enum md_precision *precision,
+                          struct md_error *error)
+{
+    const struct md_allocator *allocator = &version->counting.allocator;
+    MD_TRY(choose_precision(version, directory, precision, error));
+    MD_TRY(md_loaded_version_open_session(version->pool, allocator, directory, version->accuracy.precision,
+                                          &version->session, error));
     version->mapped_bytes = mapped_bytes(md_session_model(version->session));
     return md_task_create(allocator, directory, version->session, &version->task, error);
 }
 
 enum md_code md_loaded_version_create(struct md_pool *pool, const struct md_allocator *allocator,
                                       const char *model, uint64_t number, const char *directory,
+                                      const enum md_precision *precision,
                                       struct md_loaded_version **out_version, struct md_error *error)
 {
     struct md_loaded_version *version = md_allocate_zeroed(allocator, 1, sizeof *version);
@@ -48,7 +76,7 @@ enum md_code md_loaded_version_create(struct md_pool *pool, const struct md_allo
     version->number = number;
     version->model = md_duplicate_string(&version->counting.allocator, model);
     enum md_code code =
-        version->model == NULL ? md_fail_memory(error, "loaded version") : build(version, directory, error);
+        version->model == NULL ? md_fail_memory(error, "loaded version") : build(version, directory, precision, error);
     if (code == MD_OK)
         *out_version = version;
     else
@@ -153,6 +181,11 @@ const struct md_session *md_loaded_version_session(const struct md_loaded_versio
 const struct md_task *md_loaded_version_task(const struct md_loaded_version *version)
 {
     return version->task;
+}
+
+struct md_accuracy md_loaded_version_accuracy(const struct md_loaded_version *version)
+{
+    return version->accuracy;
 }
 
 size_t md_loaded_version_memory_bytes(const struct md_loaded_version *version)

@@ -162,15 +162,23 @@ static void publish(struct md_pool *pool, struct md_loaded_version *version)
 }
 
 enum md_code md_pool_load(struct md_pool *pool, const char *model, uint64_t version, const char *directory,
-                          md_pool_warming_fn on_warming, void *owner, struct md_error *error)
+                          const struct md_pool_load_options *options, struct md_error *error)
 {
     if (version == 0)
         return md_fail(error, MD_INVALID_ARGUMENT, "model \"%s\": version 0; versions count from 1", model);
+    static const struct md_pool_load_options defaults = { .precision = NULL };
+    if (options == NULL)
+        options = &defaults;
     struct md_loaded_version *loaded = NULL;
-    MD_TRY(md_loaded_version_create(pool, pool->allocator, model, version, directory, &loaded, error));
-    if (on_warming != NULL)
-        on_warming(owner);
+    MD_TRY(md_loaded_version_create(pool, pool->allocator, model, version, directory, options->precision, &loaded,
+                                    error));
+    if (options->on_warming != NULL)
+        options->on_warming(options->owner);
     enum md_code code = md_loaded_version_warm_up(loaded, error);
+    if (code == MD_OK && loaded->accuracy.precision != MD_PRECISION_FP32) {
+        code = md_loaded_version_check_accuracy(loaded, directory, error);
+        (void)malloc_trim(0); /* as in finish: of the FP32 session */
+    }
     if (code == MD_OK) {
         publish(pool, loaded);
         return MD_OK;

@@ -8,6 +8,7 @@
 #ifndef MD_POOL_H
 #define MD_POOL_H
 
+#include "precision.h"
 #include "status.h"
 
 #include <stdbool.h>
@@ -31,13 +32,20 @@ void md_pool_destroy(struct md_pool *pool);
 /* Called without locks, on the loading thread, when the version has been built and is about to be warmed up. */
 typedef void (*md_pool_warming_fn)(void *owner);
 
-/* Loads <directory>/model.onnx with its tokenizer.json, config.json as `model` version `version`, runs it once to warm
- * up, and makes it visible. on_warming may be NULL. A version that is already loaded is replaced in one step: requests
- * that have pinned the old one finish on it.
- * Errors: those of md_model_open, md_session_create, md_task_create and the warm-up run. On failure what was
+struct md_pool_load_options {
+    const enum md_precision *precision; /* NULL: what model.json says, else FP32 */
+    md_pool_warming_fn on_warming;      /* may be NULL */
+    void *owner;
+};
+
+/* Loads <directory>/model.onnx with its tokenizer.json, config.json, model.json as `model` version `version`, runs it
+ * once to warm up, compares it with FP32 if it has another precision, and makes it visible. options may be NULL. A
+ * version that is already loaded is replaced in one step: requests that have pinned the old one finish on it.
+ * Errors: those of md_load_settings_read, md_model_open, md_session_create, md_task_create and the warm-up run;
+ * FAILED_PRECONDITION: it differs from FP32 by more than its bound, or nothing could be compared. On failure what was
  * loaded stays as it was. */
 MD_NODISCARD enum md_code md_pool_load(struct md_pool *pool, const char *model, uint64_t version, const char *directory,
-                                       md_pool_warming_fn on_warming, void *owner, struct md_error *error);
+                                       const struct md_pool_load_options *options, struct md_error *error);
 
 /* Takes the version out of sight and waits until its last pin is gone and its memory is given back, at most until
  * deadline_us (md_clock_us). NOT_FOUND: not loaded. DEADLINE_EXCEEDED: out of sight, but still draining (it is
@@ -57,6 +65,15 @@ uint64_t md_loaded_version_number(const struct md_loaded_version *version);
 const struct md_session *md_loaded_version_session(const struct md_loaded_version *version);
 const struct md_task *md_loaded_version_task(const struct md_loaded_version *version); /* NULL: tensors only */
 size_t md_loaded_version_memory_bytes(const struct md_loaded_version *version);
+/* What the version computes in, and how far from FP32 that was when it was loaded. */
+struct md_accuracy {
+    enum md_precision precision;
+    const char *source; /* of the precision: "load", "model.json", "default"; static */
+    double difference;  /* largest |difference| / largest |FP32 value|, of the worst output; FP32: 0 */
+    double bound;       /* that it had to keep; FP32: 0 */
+    const char *bound_source; /* "model.json", "default"; static */
+};
+struct md_accuracy md_loaded_version_accuracy(const struct md_loaded_version *version);
 /* A run of the version's session from its free list, or a new one. Give it back before unpinning. */
 MD_NODISCARD enum md_code md_loaded_version_take_run(struct md_loaded_version *version, struct md_run **out_run,
                                                      struct md_error *error);

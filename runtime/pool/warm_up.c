@@ -5,10 +5,7 @@
 #include "arena.h"
 #include "session.h"
 #include "task.h"
-
-#include <string.h>
-
-enum { MAX_WARM_UP_BYTES = 256 * 1024 * 1024 };
+#include "trial.h"
 
 static enum md_code warm_up_task(struct md_loaded_version *version, struct md_run *run,
                                  struct md_arena *arena, struct md_error *error)
@@ -19,34 +16,12 @@ static enum md_code warm_up_task(struct md_loaded_version *version, struct md_ru
     return code == MD_OK ? MD_OK : md_fail_prefix(error, code, "warm-up");
 }
 
-/* Zeros in the shape of an input, its free dims being 1. False: there is no such tensor, or none of bearable
- * size. */
-static bool make_input(const struct md_signature *signature, struct md_arena *arena,
-                       struct md_tensor *out_tensor)
-{
-    struct md_shape shape = signature->shape;
-    if (!signature->is_tensor || !signature->has_shape || md_datatype_size(signature->datatype) == 0)
-        return false;
-    for (int32_t i = 0; i < shape.rank; i++)
-        if (shape.dims[i] < 0)
-            shape.dims[i] = 1;
-    if (md_tensor_describe(signature->datatype, &shape, NULL, out_tensor, NULL) != MD_OK ||
-        md_tensor_size(out_tensor) > MAX_WARM_UP_BYTES)
-        return false;
-    out_tensor->bytes = md_arena_allocate_zeroed(arena, 1, md_tensor_size(out_tensor));
-    return out_tensor->bytes != NULL;
-}
-
 static void warm_up_tensors(struct md_loaded_version *version, struct md_run *run, struct md_arena *arena)
 {
-    for (size_t i = 0; i < md_session_input_count(version->session); i++) {
-        struct md_tensor tensor;
-        if (!make_input(md_session_input(version->session, i), arena, &tensor) ||
-            md_run_set_input_tensor(run, i, &tensor, NULL) != MD_OK)
-            return;
-    }
-    enum md_code code = md_run_execute(run, NULL);
-    (void)code; /* zeros need not make sense to the model */
+    enum md_code code = md_trial_set_inputs(version->session, run, NULL, arena, NULL);
+    if (code == MD_OK)
+        code = md_run_execute(run, NULL);
+    (void)code; /* what was made up need not make sense to the model */
 }
 
 enum md_code md_loaded_version_warm_up(struct md_loaded_version *version, struct md_error *error)

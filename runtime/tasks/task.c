@@ -6,69 +6,14 @@
 #include "file.h"
 #include "json_value.h"
 
-#include <stdio.h>
 #include <string.h>
 
-enum {
-    MAX_CONFIG_BYTES = 16 << 20,
-    MAX_TOKENIZER_BYTES = 256 << 20,
-    MAX_PATH_BYTES = 4096,
-    MAX_TEXTS = 65536
-};
+enum { MAX_TOKENIZER_BYTES = 256 << 20, MAX_TEXTS = 65536 };
 
 /* A task is chosen by the end of the architecture's name; a new kind is a row. */
 static const struct md_task_kind *const kinds[] = {
     &md_task_text_classification,
 };
-
-/* ---- files ---- */
-
-static enum md_code join(char *out_path, const char *directory, const char *name, struct md_error *error)
-{
-    int size = snprintf(out_path, MAX_PATH_BYTES, "%s/%s", directory, name);
-    if (size < 0 || size >= MAX_PATH_BYTES)
-        return md_fail(error, MD_INVALID_ARGUMENT, "path \"%s/%s\" is longer than %d bytes", directory, name,
-                       MAX_PATH_BYTES - 1);
-    return MD_OK;
-}
-
-/* *out_json NULL with OK: there is no such file. */
-static enum md_code read_json(const struct md_allocator *allocator, const char *directory, const char *name,
-                              json_t **out_json, struct md_error *error)
-{
-    char path[MAX_PATH_BYTES];
-    char *bytes = NULL;
-    size_t size = 0;
-    *out_json = NULL;
-    MD_TRY(join(path, directory, name, error));
-    if (!md_file_exists(path))
-        return MD_OK;
-    MD_TRY(md_file_read(allocator, path, MAX_CONFIG_BYTES, &bytes, &size, error));
-    enum md_code code = md_json_parse(name, bytes, size, out_json, error);
-    md_release(allocator, bytes);
-    if (code == MD_OK && !json_is_object(*out_json))
-        code = md_fail(error, MD_INVALID_ARGUMENT, "%s: expected an object", name);
-    return code;
-}
-
-static enum md_code check_model_json(const struct md_json_value *model, struct md_error *error)
-{
-    static const char *const known[] = { "task", "max_tokens", "problem_type", "id2label" };
-    const char *key;
-    json_t *item;
-    if (model->json == NULL)
-        return MD_OK;
-    json_object_foreach((json_t *)(uintptr_t)model->json, key, item) { /* the macro wants a mutable object */
-        bool found = false;
-        for (size_t i = 0; i < sizeof known / sizeof known[0] && !found; i++)
-            found = strcmp(key, known[i]) == 0;
-        struct md_json_value value = { .json = item, .parent = model, .key = key };
-        if (!found)
-            return md_json_fail(&value, error, MD_INVALID_ARGUMENT,
-                                "not known; known are task, max_tokens, problem_type, id2label");
-    }
-    return MD_OK;
-}
 
 /* ---- choosing ---- */
 
@@ -131,7 +76,6 @@ static enum md_code load_tokenizer(struct md_task *task, const char *path, struc
 static enum md_code configure(struct md_task *task, const struct md_task_files *files,
                               const char *tokenizer_path, struct md_error *error)
 {
-    MD_TRY(check_model_json(files->model, error));
     MD_TRY(choose_kind(task, files, error));
     if (task->kind == NULL)
         return MD_OK;
@@ -147,9 +91,9 @@ static enum md_code read_and_configure(struct md_task *task, const char *directo
 {
     json_t *config_json = NULL;
     json_t *model_json = NULL;
-    enum md_code code = read_json(task->allocator, directory, "config.json", &config_json, error);
+    enum md_code code = md_task_read_json(task->allocator, directory, "config.json", &config_json, error);
     if (code == MD_OK)
-        code = read_json(task->allocator, directory, "model.json", &model_json, error);
+        code = md_task_read_model_json(task->allocator, directory, &model_json, error);
     struct md_json_value config = { .json = config_json, .key = "config.json" };
     struct md_json_value model = { .json = model_json, .key = "model.json" };
     struct md_task_files files = { &config, &model };
@@ -164,8 +108,8 @@ enum md_code md_task_create(const struct md_allocator *allocator, const char *mo
                             const struct md_session *session, struct md_task **out_task,
                             struct md_error *error)
 {
-    char tokenizer_path[MAX_PATH_BYTES];
-    MD_TRY(join(tokenizer_path, model_directory, "tokenizer.json", error));
+    char tokenizer_path[MD_TASK_PATH_SIZE];
+    MD_TRY(md_task_join(tokenizer_path, model_directory, "tokenizer.json", error));
     if (!md_file_exists(tokenizer_path)) {
         *out_task = NULL;
         return MD_OK;

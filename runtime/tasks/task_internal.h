@@ -11,6 +11,7 @@
 #include "task.h"
 #include "tokenizer.h"
 
+struct json_t; /* jansson's */
 struct md_json_value;
 
 /* Column of the batch that an input of the session takes. */
@@ -78,6 +79,20 @@ struct md_task_kind {
                                  struct md_text_answer *answers, struct md_error *error);
 };
 extern const struct md_task_kind md_task_text_classification;
+
+/* ---- load_settings.c ---- */
+
+enum { MD_TASK_PATH_SIZE = 4096 };
+
+/* out = directory "/" name. */
+MD_NODISCARD enum md_code md_task_join(char out_path[MD_TASK_PATH_SIZE], const char *directory, const char *name,
+                                       struct md_error *error);
+/* An object, owned by the caller (json_decref). *out_json NULL with OK: there is no such file. */
+MD_NODISCARD enum md_code md_task_read_json(const struct md_allocator *allocator, const char *directory,
+                                            const char *name, struct json_t **out_json, struct md_error *error);
+/* The same of model.json, with every key known. */
+MD_NODISCARD enum md_code md_task_read_model_json(const struct md_allocator *allocator, const char *directory,
+                                                  struct json_t **out_json, struct md_error *error);
 
 /* ---- task_config.c ---- */
 

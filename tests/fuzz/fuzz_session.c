@@ -31,7 +31,7 @@ static void run_session(const struct md_session *session, const struct md_alloca
     if (md_run_create(session, &run, &error) == MD_OK) {
         for (int turn = 0; turn < 2; turn++) {
             md_run_set_limits(run, NULL, md_clock_us() + RUN_MICROSECONDS);
-            enum md_code code = md_trial_set_inputs(session, run, NULL, 0, &arena, &error);
+            enum md_code code = md_trial_set_inputs(session, run, NULL, &arena, &error);
             if (code == MD_OK)
                 code = md_run_execute(run, &error);
             require(code == MD_OK || error.message[0] != '\0', "a failure has a message", "");

@@ -164,9 +164,9 @@ class Server:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     # The calls that most tests make.
-    def load(self, model, version=0, actor="test", timeout=60):
-        return self.modeld.LoadModel(modeld.LoadModelRequest(model=model, version=version, actor=actor),
-                                     timeout=timeout)
+    def load(self, model, version=0, actor="test", timeout=60, precision=""):
+        return self.modeld.LoadModel(modeld.LoadModelRequest(model=model, version=version, actor=actor,
+                                                             precision=precision), timeout=timeout)
 
     def unload(self, model, version=0, actor="test", timeout=60):
         return self.modeld.UnloadModel(modeld.UnloadModelRequest(model=model, version=version, actor=actor),

@@ -150,7 +150,7 @@ static void test_loads_and_unloads_and_remembers(void **state)
     assert_true(error.from_server);
     check(md_client_health_check(harness->client, models[1], NULL, &health, &error), &error);
     assert_int_equal(health, MD_CLIENT_HEALTH_NOT_SERVING);
-    check(md_client_load_model(harness->client, models[1], 1, "tester", NULL, &versions, &error), &error);
+    check(md_client_load_model(harness->client, models[1], 1, "tester", NULL, NULL, &versions, &error), &error);
     assert_int_equal(versions->items[0]->state, MD_CLIENT_STATE_READY);
     assert_true(versions->load_us > 0);
     md_client_versions_destroy(versions);

@@ -238,6 +238,8 @@ struct md_client_version {
     uint64_t error_count;
     const struct md_client_setting *settings; /* effective configuration; md_client_get_model only */
     size_t setting_count;
+    const char *precision;       /* "fp32", "bf16", "int8": of the last load that worked; "": never loaded */
+    double precision_difference; /* from fp32, as that load measured it: largest |difference| / largest |fp32 value| */
 };
 
 struct md_client_versions {
@@ -259,14 +261,19 @@ md_client_get_model(struct md_client *client, const char *model, uint64_t versio
                     const struct md_client_call_options *options, struct md_client_versions **out_versions,
                     struct md_client_error *error);
 
+struct md_client_load_options {
+    const char *precision; /* "fp32", "bf16" or "int8"; NULL or "": what the version's model.json says, else fp32 */
+    uint64_t reserved[5];
+};
+
 /* Loads a version from the server's repository and returns when it is ready. version 0: the highest there is.
- * actor: who asks, for the audit trail; NULL: "". A failed load leaves what was serving as it was.
- * OK: *out_versions is owned by the caller (md_client_versions_destroy) and has one item.
- * NOT_FOUND: not in the repository. INVALID_ARGUMENT: the model's files. UNIMPLEMENTED: an operator, named.
- */
+ * actor: who asks, for the audit trail; NULL: "". load_options may be NULL. A failed load leaves what was serving as it
+ * was. OK: *out_versions is owned by the caller (md_client_versions_destroy) and has one item.
+ * NOT_FOUND: not in the repository. INVALID_ARGUMENT: the model's files, the precision. UNIMPLEMENTED: an operator,
+ * named. FAILED_PRECONDITION: in that precision the model differs too much from fp32. */
 MD_CLIENT_API MD_CLIENT_MUST_CHECK enum md_client_code
 md_client_load_model(struct md_client *client, const char *model, uint64_t version, const char *actor,
-                     const struct md_client_call_options *options, struct md_client_versions **out_versions,
+                     const struct md_client_load_options *load_options, const struct md_client_call_options *options, struct md_client_versions **out_versions,
                      struct md_client_error *error);
 
 /* Stops serving: requests in flight finish, then the memory is given back. version 0: every loaded version.

@@ -23,6 +23,8 @@ static void test_a_version_as_json(void **state)
                                                .task = "text-classification",
                                                .sha256 = "ab",
                                                .path = "/m",
+                                               .precision = "int8",
+                                               .precision_difference = 0.25,
                                                .outputs = &output,
                                                .output_count = 1,
                                                .settings = &setting,
@@ -31,6 +33,8 @@ static void test_a_version_as_json(void **state)
     assert_string_equal(json_string_value(json_object_get(json, "model")), "sst\"2");
     assert_int_equal(json_integer_value(json_object_get(json, "version")), 3);
     assert_string_equal(json_string_value(json_object_get(json, "state")), "READY");
+    assert_string_equal(json_string_value(json_object_get(json, "precision")), "int8");
+    assert_true(json_real_value(json_object_get(json, "precision_difference")) == 0.25);
     json_t *first = json_array_get(json_object_get(json, "outputs"), 0);
     assert_int_equal(json_integer_value(json_array_get(json_object_get(first, "shape"), 0)), -1);
     json_t *entry = json_array_get(json_object_get(json, "configuration"), 0);

@@ -22,6 +22,17 @@ static void test_bytes_have_units(void **state)
     assert_string_equal(md_ctl_format_bytes(UINT64_MAX, text), "18447 PB");
 }
 
+static void test_precisions_have_their_difference(void **state)
+{
+    (void)state;
+    char text[MD_CTL_TEXT_SIZE];
+    assert_string_equal(md_ctl_format_precision("", 0, text), "");
+    assert_string_equal(md_ctl_format_precision("fp32", 0, text), "fp32");
+    assert_string_equal(md_ctl_format_precision("int8", 0.0131234, text), "int8 (0.0131)");
+    assert_string_equal(md_ctl_format_precision("a name that a later server may send", -1.2345e-300, text),
+                        "a name that a la (-1.23e-300)");
+}
+
 static void test_durations_have_units(void **state)
 {
     (void)state;
@@ -141,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_have_units),
+        cmocka_unit_test(test_precisions_have_their_difference),
         cmocka_unit_test(test_durations_have_units),
         cmocka_unit_test(test_time_zero_is_a_dash),
         cmocka_unit_test(test_shapes_are_cut_not_overrun),

@@ -80,7 +80,8 @@ static struct md_version_record row_of(const char *model, uint64_t version)
                                        .task = "",
                                        .sha256 = "",
                                        .path = "",
-                                       .signature = "" };
+                                       .signature = "",
+                                       .precision = "" };
 }
 
 static void record_or_fail(struct fixture *fixture, struct md_registry *registry,
@@ -188,8 +189,48 @@ static void test_newer_schema_is_refused_with_both_numbers(void **state)
     md_registry_close(open_or_fail(fixture));
     (void)run_sql(fixture->path, "PRAGMA user_version = 99"); /* no row */
     assert_open_fails(fixture, fixture->path, MD_FAILED_PRECONDITION,
-                      "has schema 99, this build knows up to 1");
+                      "has schema 99, this build knows up to 2");
     assert_int_equal(run_sql(fixture->path, "PRAGMA user_version"), 99);
+}
+
+/* A file as the first release made it: its schema, a version that is wanted, and an event. */
+static void make_first_schema(const char *path)
+{
+    sqlite3 *sqlite = NULL;
+    assert_int_equal(sqlite3_open(path, &sqlite), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(sqlite, md_migrations[0].sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(sqlite,
+                                  "INSERT INTO models VALUES ('old', 5);"
+                                  "INSERT INTO versions VALUES ('old', 3, 5, 3, 1, '', 'tensors', 'ab', 7, '/m', '{}', 9);"
+                                  "INSERT INTO events VALUES (4, 9, 'cli', 'load', 'old', 3, 0, 'READY');",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(sqlite), SQLITE_OK);
+}
+
+static void test_a_file_of_the_first_schema_is_migrated_with_what_it_holds(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t count = 0;
+    make_first_schema(fixture->path);
+    assert_int_equal(run_sql(fixture->path, "PRAGMA user_version"), 1);
+    struct md_registry *registry = open_or_fail(fixture);
+    struct md_version_record row = versions_of(fixture, registry, "old", &count)[0];
+    assert_int_equal(count, 1);
+    assert_int_equal(row.version, 3);
+    assert_true(row.desired);
+    assert_int_equal(row.loaded_at_us, 9);
+    assert_string_equal(row.precision, "");
+    assert_true(row.precision_difference < 0);
+    row.precision = "bf16";
+    row.precision_difference = 0.25;
+    record_or_fail(fixture, registry, &row, NULL);
+    row = versions_of(fixture, registry, "old", &count)[0];
+    assert_string_equal(row.precision, "bf16");
+    assert_true(row.precision_difference == 0.25);
+    assert_string_equal(events_of(fixture, registry, NULL, 10, &count)[0].message, "READY");
+    md_registry_close(registry);
+    assert_int_equal(run_sql(fixture->path, "PRAGMA user_version"), 2);
 }
 
 static void test_migrations_are_numbered_without_a_gap(void **state)
@@ -345,6 +386,8 @@ static void assert_same_version(const struct md_version_record *a, const struct 
     assert_string_equal(a->path, b->path);
     assert_string_equal(a->signature, b->signature);
     assert_int_equal(a->loaded_at_us, b->loaded_at_us);
+    assert_string_equal(a->precision, b->precision);
+    assert_true(a->precision_difference == b->precision_difference);
 }
 
 static void test_record_is_there_after_reopen_with_every_field(void **state)
@@ -362,6 +405,8 @@ static void test_record_is_there_after_reopen_with_every_field(void **state)
         .path = "/models/größe/1",
         .signature = "{\"inputs\":[]}",
         .loaded_at_us = 1700000000000000,
+        .precision = "int8",
+        .precision_difference = 0.0131,
     };
     const struct md_event_record event = { .id = 77,
                                            .at_us = 78,
@@ -895,6 +940,7 @@ int main(void)
         WITH_STORE(test_text_file_is_refused_and_left_as_it_was),
         WITH_STORE(test_database_of_another_program_is_refused_and_left_as_it_was),
         WITH_STORE(test_newer_schema_is_refused_with_both_numbers),
+        WITH_STORE(test_a_file_of_the_first_schema_is_migrated_with_what_it_holds),
         cmocka_unit_test(test_migrations_are_numbered_without_a_gap),
         WITH_STORE(test_missing_folder_is_named),
         WITH_STORE(test_path_that_is_no_file_is_refused),

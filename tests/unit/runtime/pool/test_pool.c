@@ -28,7 +28,7 @@ static struct md_pool *make_pool(const struct md_allocator *allocator)
 static void load(struct md_pool *pool, const char *model, uint64_t version)
 {
     struct md_error error = { "" };
-    if (md_pool_load(pool, model, version, LSTM, NULL, NULL, &error) != MD_OK)
+    if (md_pool_load(pool, model, version, LSTM, NULL, &error) != MD_OK)
         fail_msg("%s", error.message);
 }
 
@@ -176,11 +176,11 @@ static void test_a_failed_load_leaves_what_was_there(void **state)
     struct md_pool *pool = make_pool(md_process_allocator());
     load(pool, "lstm", 1);
     md_test_make_folder(folder);
-    assert_int_equal(md_pool_load(pool, "lstm", 1, folder, NULL, NULL, &error), MD_NOT_FOUND);
+    assert_int_equal(md_pool_load(pool, "lstm", 1, folder, NULL, &error), MD_NOT_FOUND);
     md_test_join(path, folder, "model.onnx");
     md_test_write_file(path, "no model", 8);
-    assert_int_equal(md_pool_load(pool, "lstm", 1, folder, NULL, NULL, &error), MD_INVALID_ARGUMENT);
-    assert_int_equal(md_pool_load(pool, "lstm", 0, LSTM, NULL, NULL, &error), MD_INVALID_ARGUMENT);
+    assert_int_equal(md_pool_load(pool, "lstm", 1, folder, NULL, &error), MD_INVALID_ARGUMENT);
+    assert_int_equal(md_pool_load(pool, "lstm", 0, LSTM, NULL, &error), MD_INVALID_ARGUMENT);
     md_test_remove_folder(folder);
     struct md_loaded_version *version = pin(pool, "lstm", 1);
     predict(version);
@@ -198,9 +198,10 @@ static void test_warming_is_announced_once(void **state)
     (void)state;
     int calls = 0;
     struct md_pool *pool = make_pool(md_process_allocator());
-    assert_int_equal(md_pool_load(pool, "lstm", 1, LSTM, count_warming, &calls, NULL), MD_OK);
+    const struct md_pool_load_options options = { .on_warming = count_warming, .owner = &calls };
+    assert_int_equal(md_pool_load(pool, "lstm", 1, LSTM, &options, NULL), MD_OK);
     assert_int_equal(calls, 1);
-    assert_int_equal(md_pool_load(pool, "lstm", 2, "/nowhere", count_warming, &calls, NULL), MD_NOT_FOUND);
+    assert_int_equal(md_pool_load(pool, "lstm", 2, "/nowhere", &options, NULL), MD_NOT_FOUND);
     assert_int_equal(calls, 1);
     md_pool_destroy(pool);
 }
@@ -215,7 +216,7 @@ static void test_a_directory_without_tokenizer_serves_tensors(void **state)
     md_test_make_folder(folder);
     md_test_join(path, folder, "model.onnx");
     assert_int_equal(symlink(LSTM "/model.onnx", path), 0);
-    if (md_pool_load(pool, "lstm", 1, folder, NULL, NULL, &error) != MD_OK)
+    if (md_pool_load(pool, "lstm", 1, folder, NULL, &error) != MD_OK)
         fail_msg("%s", error.message);
     struct md_loaded_version *version = pin(pool, "lstm", 1);
     assert_null(md_loaded_version_task(version));
@@ -235,7 +236,7 @@ static void test_load_survives_allocation_failures(void **state)
         struct md_pool *pool = NULL;
         enum md_code code = md_pool_create(&faulty.allocator, NULL, &pool, NULL);
         if (code == MD_OK)
-            code = md_pool_load(pool, "lstm", 1, LSTM, NULL, NULL, NULL);
+            code = md_pool_load(pool, "lstm", 1, LSTM, NULL, NULL);
         if (code != MD_OK)
             assert_int_equal(code, MD_RESOURCE_EXHAUSTED);
         md_pool_destroy(pool);

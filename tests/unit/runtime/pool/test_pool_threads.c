@@ -67,8 +67,8 @@ static void *operator(void *argument)
 {
     struct scene *scene = argument;
     for (uint64_t round = 1; round <= ROUNDS; round++) {
-        if (md_pool_load(scene->pool, "steady", 1, LSTM, NULL, NULL, NULL) != MD_OK ||
-            md_pool_load(scene->pool, "fleeting", round % 3 + 1, LSTM, NULL, NULL, NULL) != MD_OK)
+        if (md_pool_load(scene->pool, "steady", 1, LSTM, NULL, NULL) != MD_OK ||
+            md_pool_load(scene->pool, "fleeting", round % 3 + 1, LSTM, NULL, NULL) != MD_OK)
             atomic_fetch_add(&scene->failed, 1);
         enum md_code code = md_pool_unload(scene->pool, "fleeting", round % 3 + 1, INT64_MAX, NULL);
         if (code != MD_OK && code != MD_NOT_FOUND) /* the other operator may have been first */
@@ -88,7 +88,7 @@ static void test_requests_go_on_while_versions_come_and_go(void **state)
     md_faulty_init(&faulty, MD_FAULTY_NEVER);
     assert_int_equal(md_thread_pool_create(&faulty.allocator, 3, &threads, NULL), MD_OK);
     assert_int_equal(md_pool_create(&faulty.allocator, threads, &scene.pool, NULL), MD_OK);
-    assert_int_equal(md_pool_load(scene.pool, "steady", 1, LSTM, NULL, NULL, NULL), MD_OK);
+    assert_int_equal(md_pool_load(scene.pool, "steady", 1, LSTM, NULL, NULL), MD_OK);
     for (int i = 0; i < CLIENTS; i++)
         assert_int_equal(pthread_create(&clients[i], NULL, client, &scene), 0);
     for (int i = 0; i < OPERATORS; i++)

@@ -129,7 +129,8 @@ static void test_malformed_files_are_refused_with_their_path(void **state)
     check_refused(&any_shape, plain_tokenizer, "{" CLASSIFIER ",'problem_type':'guess'}", NULL,
                   MD_INVALID_ARGUMENT, "config.json: problem_type: \"guess\" is not known");
     check_refused(&any_shape, plain_tokenizer, "{" CLASSIFIER "}", "{'labels':[]}", MD_INVALID_ARGUMENT,
-                  "model.json: labels: not known; known are task, max_tokens, problem_type, id2label");
+                  "model.json: labels: not known; known are task, max_tokens, problem_type, id2label, "
+                  "precision, max_precision_difference");
     check_refused(&any_shape, plain_tokenizer, NULL, "{'task':'poetry'}", MD_UNIMPLEMENTED,
                   "model.json: task: task \"poetry\" is not implemented");
     check_refused(&any_shape, "{'model':{'type':'Unigram'}}", "{" CLASSIFIER "}", NULL, MD_UNIMPLEMENTED,
