@@ -13,8 +13,8 @@ enum work_state { WAITING, LEADING, DONE };
 static const double LEARNING = 0.1;
 
 struct md_scheduler {
-    const struct md_allocator *allocator; /* immutable, as slots */
-    size_t slots;
+    const struct md_allocator *allocator; /* immutable, as options */
+    struct md_scheduler_options options;
     struct {
         struct md_mutex lock;
         size_t free_slots;            /* > 0: nobody waits */
@@ -26,14 +26,15 @@ struct md_scheduler {
 
 /* ---- create ---- */
 
-enum md_code md_scheduler_create(const struct md_allocator *allocator, size_t slots,
+enum md_code md_scheduler_create(const struct md_allocator *allocator, const struct md_scheduler_options *options,
                                  struct md_scheduler **out_scheduler, struct md_error *error)
 {
     struct md_scheduler *scheduler = md_allocate_zeroed(allocator, 1, sizeof *scheduler);
     if (scheduler == NULL)
         return md_fail_memory(error, "scheduler");
     scheduler->allocator = allocator;
-    scheduler->slots = scheduler->synced.free_slots = slots;
+    scheduler->options = *options;
+    scheduler->synced.free_slots = options->slots;
     md_mutex_init(&scheduler->synced.lock);
     *out_scheduler = scheduler;
     return MD_OK;
@@ -45,12 +46,6 @@ void md_scheduler_destroy(struct md_scheduler *scheduler)
         return;
     md_mutex_cleanup(&scheduler->synced.lock);
     md_release(scheduler->allocator, scheduler);
-}
-
-void md_batch_queue_init(struct md_batch_queue *queue, const struct md_batch_limits *limits, md_batch_run_fn run,
-                         void *owner)
-{
-    *queue = (struct md_batch_queue){ .limits = *limits, .run = run, .owner = owner };
 }
 
 /* ---- queues ---- */
@@ -141,7 +136,7 @@ static enum md_code check_alive(const struct md_batch_work *work, int64_t now_us
 /* Takes the next batch of the queue and wakes its first work to lead it. False: nothing there is alive. */
 static bool start_batch_locked(struct md_scheduler *scheduler, struct md_batch_queue *queue)
 {
-    const struct md_batch_limits *limits = &queue->limits;
+    const struct md_batch_limits *limits = &scheduler->options.limits;
     const int64_t now_us = md_clock_us();
     struct md_batch_work *leader = NULL;
     size_t rows = 0, tokens = 0;
@@ -212,7 +207,7 @@ static void lead(struct md_scheduler *scheduler, struct md_batch_queue *queue, s
         works[i]->batch_rows = rows;
         works[i]->waited_us = begin_us; /* members turn it into a duration: they know when they came */
     }
-    queue->run(queue->owner, works, count);
+    scheduler->options.run(works, count);
     leader->waited_us = begin_us - called_us;
     int64_t elapsed_us = md_clock_us() - begin_us;
     md_mutex_lock(&scheduler->synced.lock);
@@ -231,12 +226,12 @@ static void lead(struct md_scheduler *scheduler, struct md_batch_queue *queue, s
 static enum md_code admit_locked(const struct md_scheduler *scheduler, const struct md_batch_queue *queue,
                                  const struct md_batch_work *work, int64_t now_us)
 {
-    if (queue->synced.queued >= queue->limits.max_queued)
+    if (queue->synced.queued >= scheduler->options.limits.max_queued)
         return md_fail(work->error, MD_RESOURCE_EXHAUSTED, "%zu requests wait for this version, limit is %zu",
-                       queue->synced.queued, queue->limits.max_queued);
+                       queue->synced.queued, scheduler->options.limits.max_queued);
     if (work->deadline_us == INT64_MAX)
         return MD_OK;
-    double wait_us = scheduler->synced.waiting_us / (double)scheduler->slots + work->synced.cost_us;
+    double wait_us = scheduler->synced.waiting_us / (double)scheduler->options.slots + work->synced.cost_us;
     if ((double)(work->deadline_us - now_us) >= wait_us)
         return MD_OK;
     return md_fail(work->error, MD_RESOURCE_EXHAUSTED,

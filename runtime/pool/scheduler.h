@@ -39,13 +39,16 @@ struct md_batch_limits {
 struct md_batch_work;
 
 /* Runs `count` works of one queue together (count 1 most of the time) and sets code and *error of each. */
-typedef void (*md_batch_run_fn)(void *owner, struct md_batch_work *const *works, size_t count);
+typedef void (*md_batch_run_fn)(struct md_batch_work *const *works, size_t count);
 
-/* The requests of one version that wait; embedded in what owns it, which must outlive every execute. */
-struct md_batch_queue {
-    struct md_batch_limits limits; /* immutable after init, as the next two */
+struct md_scheduler_options {
+    size_t slots;                  /* batches that compute at a time; at least 1 */
+    struct md_batch_limits limits; /* of every queue */
     md_batch_run_fn run;
-    void *owner;
+};
+
+/* The requests of one version that wait; zeroed at first, embedded in what owns it, which must outlive every execute. */
+struct md_batch_queue {
     struct { /* touch only with the scheduler's lock held */
         struct md_batch_work *head; /* by priority, then by age */
         size_t queued;
@@ -79,13 +82,11 @@ struct md_batch_work {
     } synced;
 };
 
-/* OK: *out_scheduler is owned by the caller, who releases it with md_scheduler_destroy. slots is at least 1. */
-MD_NODISCARD enum md_code md_scheduler_create(const struct md_allocator *allocator, size_t slots,
+/* OK: *out_scheduler is owned by the caller, who releases it with md_scheduler_destroy. */
+MD_NODISCARD enum md_code md_scheduler_create(const struct md_allocator *allocator,
+                                              const struct md_scheduler_options *options,
                                               struct md_scheduler **out_scheduler, struct md_error *error);
 void md_scheduler_destroy(struct md_scheduler *scheduler); /* nobody may be in execute; NULL is allowed */
-
-void md_batch_queue_init(struct md_batch_queue *queue, const struct md_batch_limits *limits, md_batch_run_fn run,
-                         void *owner);
 
 /* Runs `work` in its turn and returns its code. Besides those of `run`:
  * RESOURCE_EXHAUSTED: the queue is full, or the wait would outlast the deadline (both numbers named).

@@ -35,9 +35,9 @@ struct request {
     enum md_code code;
 };
 
-static void run_works(void *owner, struct md_batch_work *const *works, size_t count)
+static void run_works(struct md_batch_work *const *works, size_t count)
 {
-    struct stage *stage = owner;
+    struct stage *stage = ((struct request *)works[0])->stage;
     int running = atomic_fetch_add(&stage->running, 1) + 1, most = atomic_load(&stage->most_running);
     while (running > most && !atomic_compare_exchange_weak(&stage->most_running, &most, running))
         ;
@@ -58,9 +58,8 @@ static void open_stage(struct stage *stage, size_t slots, const struct md_batch_
 {
     memset(stage, 0, sizeof *stage);
     (void)pthread_mutex_init(&stage->lock, NULL);
-    assert_int_equal(md_scheduler_create(md_process_allocator(), slots, &stage->scheduler, NULL), MD_OK);
-    md_batch_queue_init(&stage->queue, limits, run_works, stage);
-    md_batch_queue_init(&stage->other, limits, run_works, stage);
+    const struct md_scheduler_options options = { slots, *limits, run_works };
+    assert_int_equal(md_scheduler_create(md_process_allocator(), &options, &stage->scheduler, NULL), MD_OK);
 }
 
 static void close_stage(struct stage *stage)
