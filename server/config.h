@@ -37,6 +37,8 @@ struct md_config {
     const char *port_file;
     uint64_t threads; /* cores to compute with */
     uint64_t max_inflight;
+    uint64_t max_batch_rows;
+    uint64_t max_batch_tokens;
     uint64_t max_inflight_bytes;
     uint64_t max_message_bytes;
     uint64_t max_connections;

@@ -1,5 +1,6 @@
 /* inference.c - see inference.h. */
 #include "inference.h"
+#include "inference_batch.h"
 
 #include "clock.h"
 #include "model_catalogue.h"
@@ -87,12 +88,13 @@ enum md_code md_inference_begin(struct md_inference *inference, struct md_servic
     rpc->version = inference->number = md_loaded_version_number(inference->version);
     inference->session = md_loaded_version_session(inference->version);
     inference->task = md_loaded_version_task(inference->version);
-    inference->is_set =
-        md_arena_allocate_zeroed(&rpc->arena, md_session_input_count(inference->session) + 1, 1);
-    if (inference->is_set == NULL)
+    size_t input_count = md_session_input_count(inference->session);
+    size_t output_count = md_session_output_count(inference->session);
+    inference->inputs = md_arena_allocate_zeroed(&rpc->arena, input_count + 1, sizeof *inference->inputs);
+    inference->wanted = md_arena_allocate_zeroed(&rpc->arena, output_count + 1, sizeof *inference->wanted);
+    inference->outputs = md_arena_allocate_zeroed(&rpc->arena, output_count + 1, sizeof *inference->outputs);
+    if (inference->inputs == NULL || inference->wanted == NULL || inference->outputs == NULL)
         return md_fail_memory(error, "request");
-    MD_TRY(md_loaded_version_take_run(inference->version, &inference->run, error));
-    md_run_set_limits(inference->run, &rpc->cancelled, rpc->deadline_us);
     return MD_OK;
 }
 
@@ -143,7 +145,6 @@ enum md_code md_inference_set_input(struct md_inference *inference, const char *
                                     const struct md_tensor *tensor, struct md_error *error)
 {
     char names[256];
-    struct md_tensor scalar;
     int index = md_session_find_input(inference->session, md_span_of(name));
     if (index < 0)
         return md_fail(error, MD_INVALID_ARGUMENT,
@@ -151,7 +152,7 @@ enum md_code md_inference_set_input(struct md_inference *inference, const char *
                        inference->model, inference->number,
                        join_names(inference->session, false, names, sizeof names));
     const struct md_signature *signature = md_session_input(inference->session, (size_t)index);
-    if (inference->is_set[index])
+    if (inference->inputs[index] != NULL)
         return md_inference_fail_tensor(inference, md_fail(error, MD_INVALID_ARGUMENT, "given twice"),
                                         "input", name, error);
     if (!signature->is_tensor)
@@ -159,16 +160,17 @@ enum md_code md_inference_set_input(struct md_inference *inference, const char *
             inference,
             md_fail(error, MD_UNIMPLEMENTED, "the model takes a sequence, which has no form on the wire"),
             "input", name, error);
-    if (signature->has_shape && signature->shape.rank == 0 && tensor->shape.rank == 1 && tensor->count == 1) {
-        scalar = *tensor;
-        scalar.shape.rank = 0;
-        tensor = &scalar;
-    }
-    enum md_code code = md_run_set_input_tensor(inference->run, (size_t)index, tensor, error);
-    if (code != MD_OK) /* the run's message names the input */
+    struct md_tensor *own = md_arena_allocate(&inference->rpc->arena, sizeof *own);
+    if (own == NULL)
+        return md_fail_memory(error, "input");
+    *own = *tensor;
+    if (signature->has_shape && signature->shape.rank == 0 && own->shape.rank == 1 && own->count == 1)
+        own->shape.rank = 0;
+    enum md_code code = md_session_check_input(inference->session, (size_t)index, own, error);
+    if (code != MD_OK) /* the session's message names the input */
         return md_fail_prefix(error, code, "model \"%s\" version %" PRIu64, inference->model,
                               inference->number);
-    inference->is_set[index] = true;
+    inference->inputs[index] = own;
     if (inference->rows == 0)
         inference->rows = tensor->shape.rank > 0 ? (uint64_t)tensor->shape.dims[0] : 1;
     return MD_OK;
@@ -194,16 +196,15 @@ enum md_code md_inference_choose_outputs(struct md_inference *inference, const c
 {
     size_t output_count = md_session_output_count(inference->session);
     size_t chosen_count = count == 0 ? output_count : count;
-    bool *wanted = md_arena_allocate_zeroed(&inference->rpc->arena, output_count + 1, sizeof *wanted);
     size_t *indexes = md_arena_allocate_zeroed(&inference->rpc->arena, chosen_count + 1, sizeof *indexes);
-    if (wanted == NULL || indexes == NULL)
+    if (indexes == NULL)
         return md_fail_memory(error, "outputs");
     for (size_t i = 0; i < chosen_count; i++) {
         indexes[i] = i;
         if (count > 0)
             MD_TRY(find_output(inference, names[i], &indexes[i], error));
         const struct md_signature *signature = md_session_output(inference->session, indexes[i]);
-        if (wanted[indexes[i]])
+        if (inference->wanted[indexes[i]])
             return md_inference_fail_tensor(inference, md_fail(error, MD_INVALID_ARGUMENT, "asked for twice"),
                                             "output", signature->name, error);
         if (!signature->is_tensor)
@@ -211,10 +212,8 @@ enum md_code md_inference_choose_outputs(struct md_inference *inference, const c
                 inference,
                 md_fail(error, MD_UNIMPLEMENTED, "it is a sequence, which has no form on the wire"), "output",
                 signature->name, error);
-        wanted[indexes[i]] = true;
+        inference->wanted[indexes[i]] = true;
     }
-    for (size_t i = 0; i < output_count; i++)
-        md_run_want_output(inference->run, i, wanted[i]); /* also undoes what the run's last user wanted */
     *out_indexes = indexes;
     *out_count = chosen_count;
     return MD_OK;
@@ -225,9 +224,9 @@ static enum md_code check_missing(const struct md_inference *inference, struct m
     char names[256];
     size_t count = md_session_input_count(inference->session), set = 0;
     for (size_t i = 0; i < count; i++)
-        set += inference->is_set[i] ? 1 : 0;
+        set += inference->inputs[i] != NULL ? 1 : 0;
     for (size_t i = 0; i < count; i++)
-        if (!inference->is_set[i])
+        if (inference->inputs[i] == NULL)
             return md_fail(error, MD_INVALID_ARGUMENT,
                            "input \"%s\" of model \"%s\" version %" PRIu64
                            " is missing; %zu inputs are given, the model takes %zu: %s",
@@ -235,6 +234,8 @@ static enum md_code check_missing(const struct md_inference *inference, struct m
                            set, count, join_names(inference->session, false, names, sizeof names));
     return MD_OK;
 }
+
+/* ---- the turn ---- */
 
 /* On expiry the core cancels the call as well: which of the two a run noticed first is chance. */
 static enum md_code fail_run(const struct md_inference *inference, enum md_code code, struct md_error *error)
@@ -244,40 +245,55 @@ static enum md_code fail_run(const struct md_inference *inference, enum md_code 
     return md_fail_prefix(error, code, "model \"%s\" version %" PRIu64, inference->model, inference->number);
 }
 
+/* Waits for its turn and runs, alone or in company. */
+static enum md_code execute(struct md_inference *inference, struct md_error *error)
+{
+    struct md_batch_work *work = &inference->work;
+    work->rows = inference->rows;
+    work->tokens = inference->tokens;
+    work->deadline_us = inference->rpc->deadline_us;
+    work->cancelled = &inference->rpc->cancelled;
+    work->error = error;
+    enum md_code code = md_scheduler_execute(inference->services->scheduler, md_loaded_version_queue(inference->version),
+                                             work);
+    return code == MD_OK ? MD_OK : fail_run(inference, code, error);
+}
+
 enum md_code md_inference_execute(struct md_inference *inference, struct md_error *error)
 {
     MD_TRY(check_missing(inference, error));
-    int64_t begin_us = md_clock_us();
-    enum md_code code = md_run_execute(inference->run, error);
-    inference->compute_us = (uint64_t)(md_clock_us() - begin_us);
-    return code == MD_OK ? MD_OK : fail_run(inference, code, error);
+    inference->work.company = md_inference_company(inference);
+    return execute(inference, error);
 }
 
 const struct md_tensor *md_inference_output(const struct md_inference *inference, size_t index)
 {
-    return &md_run_output(inference->run, index)->tensor;
+    return &inference->outputs[index];
 }
-
-/* ---- texts ---- */
 
 enum md_code md_inference_texts(struct md_inference *inference, const struct md_span *texts,
                                 const struct md_span *pairs, size_t count,
                                 const struct md_task_options *options, struct md_task_result *out_result,
                                 struct md_error *error)
 {
+    struct md_text_call *call = &inference->texts;
     if (inference->task == NULL)
         return md_fail(error, MD_INVALID_ARGUMENT,
                        "model \"%s\" version %" PRIu64
                        " takes tensors, not texts: its folder has no tokenizer.json",
                        inference->model, inference->number);
-    for (size_t i = 0; i < md_session_output_count(inference->session); i++)
-        md_run_want_output(inference->run, i, true); /* the run's last user may have wanted others */
     inference->rows = count;
-    enum md_code code = md_task_predict(inference->task, inference->run, &inference->rpc->arena, texts, pairs,
-                                        count, options, out_result, error);
+    enum md_code code =
+        md_task_encode(inference->task, &inference->rpc->arena, texts, pairs, count, options, call, error);
     if (code != MD_OK)
         return fail_run(inference, code, error);
-    inference->tokens = out_result->token_count;
-    inference->compute_us = out_result->compute_us;
+    inference->tokens = call->token_count;
+    inference->work.company = md_inference_company(inference);
+    MD_TRY(execute(inference, error));
+    *out_result = (struct md_task_result){ .count = count,
+                                           .answers = call->answers,
+                                           .token_count = call->token_count,
+                                           .tokenize_us = call->tokenize_us,
+                                           .compute_us = inference->compute_us };
     return MD_OK;
 }

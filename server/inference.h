@@ -1,11 +1,12 @@
 /* inference.h - one request's hold on a model version, for both protocols.
  *
- * begin pins the version and takes a run; then either inputs, execute and outputs, or texts; end gives both
- * back and counts the request. Threads: a struct md_inference belongs to the worker that runs the request. */
+ * begin pins the version; then either inputs, execute and outputs, or texts: both wait for their turn to compute and may
+ * share a batch with other requests of the version (inference_batch.h); end gives everything back and counts the request. Threads: a struct md_inference belongs to the worker that runs the request. */
 #ifndef MD_INFERENCE_H
 #define MD_INFERENCE_H
 
 #include "rpc.h"
+#include "scheduler.h"
 #include "span.h"
 #include "task.h"
 #include "tensor.h"
@@ -26,10 +27,14 @@ struct md_inference {
     const char *model;                 /* borrowed from the version */
     uint64_t number;                   /* of the version */
     struct md_loaded_version *version; /* pinned; NULL: begin has failed */
-    struct md_run *run;
+    struct md_run *run;                /* whose outputs are borrowed; NULL: none, or they are copies */
     const struct md_session *session;
-    const struct md_task *task; /* NULL: tensors only */
-    bool *is_set;               /* per input */
+    const struct md_task *task;    /* NULL: tensors only */
+    struct md_batch_work work;     /* its turn */
+    struct md_text_call texts;     /* count 0: tensors */
+    const struct md_tensor **inputs; /* per input; NULL: not set yet */
+    bool *wanted;                  /* per output */
+    struct md_tensor *outputs;     /* per output, after execute */
     uint64_t rows;              /* for the counters */
     uint64_t tokens;
     uint64_t compute_us;

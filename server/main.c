@@ -7,6 +7,7 @@
 #include "allocator.h"
 #include "clock.h"
 #include "config.h"
+#include "inference_batch.h"
 #include "log.h"
 #include "model_manager.h"
 #include "pool.h"
@@ -14,6 +15,7 @@
 #include "registry.h"
 #include "repository.h"
 #include "restore.h"
+#include "scheduler.h"
 #include "server.h"
 #include "services.h"
 #include "thread_pool.h"
@@ -68,6 +70,17 @@ static void on_restored(void *owner, size_t loaded, size_t failed)
            MD_LOG_NUMBER("since_start_ms", (md_clock_us() - daemon->started_at_us) / 1000));
 }
 
+static enum md_code open_scheduler(struct daemon *daemon, struct md_error *error)
+{
+    const struct md_config *config = &daemon->config;
+    const struct md_scheduler_options options = {
+        .slots = config->threads,
+        .limits = { config->max_batch_rows, config->max_batch_tokens, config->max_inflight },
+        .run = md_inference_run_batch,
+    };
+    return md_scheduler_create(daemon->allocator, &options, &daemon->services.scheduler, error);
+}
+
 static enum md_code open_models(struct daemon *daemon, struct md_error *error)
 {
     struct md_services *services = &daemon->services;
@@ -76,6 +89,7 @@ static enum md_code open_models(struct daemon *daemon, struct md_error *error)
     MD_TRY(md_registry_open(daemon->allocator, config->registry, &services->registry, error));
     MD_TRY(md_thread_pool_create(daemon->allocator, config->threads, &daemon->thread_pool, error));
     MD_TRY(md_pool_create(daemon->allocator, daemon->thread_pool, &services->pool, error));
+    MD_TRY(open_scheduler(daemon, error));
     const struct md_model_manager_options options = { .allocator = daemon->allocator,
                                                       .registry = services->registry,
                                                       .pool = services->pool,
@@ -244,6 +258,7 @@ static void stop(struct daemon *daemon)
     md_model_manager_destroy(daemon->services.manager);
     md_pool_destroy(daemon->services.pool);
     md_thread_pool_destroy(daemon->thread_pool);
+    md_scheduler_destroy(daemon->services.scheduler);
     md_registry_close(daemon->services.registry);
 }
 

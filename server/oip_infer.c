@@ -20,22 +20,23 @@ typedef Inference__ModelInferResponse__InferOutputTensor output_message;
 
 struct infer_options {
     bool typed;          /* binary_data_output=false */
-    uint64_t timeout_us; /* in the queue; 0: none */
+    uint64_t timeout_us; /* from arrival to answer; 0: none */
+    uint64_t priority;   /* 1 goes first, then 2, and so on; 0: after all of these */
 };
 
-static enum md_code read_timeout(const Inference__InferParameter *value, uint64_t *out_timeout_us,
-                                 struct md_error *error)
+static enum md_code read_count(const char *key, const Inference__InferParameter *value, uint64_t *out_count,
+                               struct md_error *error)
 {
     if (value->parameter_choice_case == INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_UINT64_PARAM) {
-        *out_timeout_us = value->uint64_param;
+        *out_count = value->uint64_param;
         return MD_OK;
     }
     if (value->parameter_choice_case != INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_INT64_PARAM)
-        return md_fail(error, MD_INVALID_ARGUMENT, "parameter \"timeout\" is no integer (microseconds)");
+        return md_fail(error, MD_INVALID_ARGUMENT, "parameter \"%s\" is no integer", key);
     if (value->int64_param < 0)
-        return md_fail(error, MD_INVALID_ARGUMENT, "parameter \"timeout\" is %" PRId64 ", the least is 0",
+        return md_fail(error, MD_INVALID_ARGUMENT, "parameter \"%s\" is %" PRId64 ", the least is 0", key,
                        value->int64_param);
-    *out_timeout_us = (uint64_t)value->int64_param;
+    *out_count = (uint64_t)value->int64_param;
     return MD_OK;
 }
 
@@ -45,7 +46,9 @@ static enum md_code read_parameter(const char *key, const Inference__InferParame
 {
     MD_TRY(md_oip_check_parameter(key, value, error));
     if (strcmp(key, "timeout") == 0)
-        return read_timeout(value, &options->timeout_us, error);
+        return read_count(key, value, &options->timeout_us, error);
+    if (strcmp(key, "priority") == 0)
+        return read_count(key, value, &options->priority, error);
     if (strcmp(key, "binary_data_output") != 0)
         return MD_OK;
     if (value->parameter_choice_case != INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_BOOL_PARAM)
@@ -251,6 +254,11 @@ static enum md_code infer(struct md_inference *inference, struct md_services *se
     struct infer_options options;
     MD_TRY(md_inference_begin(inference, services, rpc, request->model_name, request->model_version, error));
     MD_TRY(read_options(request, rpc, &options, error));
+    if (options.timeout_us > 0 && options.timeout_us < INT64_MAX / 2 &&
+        rpc->arrived_at_us + (int64_t)options.timeout_us < rpc->deadline_us)
+        rpc->deadline_us = rpc->arrived_at_us + (int64_t)options.timeout_us;
+    if (options.priority > 0)
+        inference->work.priority = options.priority < INT32_MAX ? INT32_MAX - (int32_t)options.priority : 1;
     MD_TRY(md_oip_check_contents(request, error));
     if (is_text_request(inference, request))
         return infer_texts(inference, request, &options, response, error);

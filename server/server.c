@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 enum {
+    MAX_INFERENCE_THREADS = 512,
     CONTROL_THREADS = 2,
     LOAD_THREADS = 2,
     METHOD_LIMIT = 64,  /* calls at a time of a method that is no inference */
@@ -120,15 +121,22 @@ static void on_connected(void *owner, int fd)
     grpc_server_credentials_release(credentials);
 }
 
+/* A request in flight waits for its turn on a thread of its own, so that the scheduler sees all that may go together. */
+static size_t inference_threads(const struct md_server_options *options)
+{
+    size_t most = options->max_inflight < MAX_INFERENCE_THREADS ? options->max_inflight : MAX_INFERENCE_THREADS;
+    return most > options->threads ? most : options->threads;
+}
+
 static enum md_code create_groups(struct md_server *server, struct md_error *error)
 {
     const struct md_server_options *options = &server->options;
     size_t queue_limit = METHOD_LIMIT * (size_t)16; /* the methods have their own limits */
-    MD_TRY(md_worker_group_create(options->allocator, "inference", options->threads, options->max_inflight,
+    MD_TRY(md_worker_group_create(options->allocator, "inference", options->threads, inference_threads(options), options->max_inflight,
                                   &server->inference, error));
-    MD_TRY(md_worker_group_create(options->allocator, "control", CONTROL_THREADS, queue_limit,
+    MD_TRY(md_worker_group_create(options->allocator, "control", CONTROL_THREADS, CONTROL_THREADS, queue_limit,
                                   &server->control, error));
-    return md_worker_group_create(options->allocator, "load", LOAD_THREADS, queue_limit, &server->loads,
+    return md_worker_group_create(options->allocator, "load", LOAD_THREADS, LOAD_THREADS, queue_limit, &server->loads,
                                   error);
 }
 

@@ -1,4 +1,5 @@
-/* worker_group.h - some threads that take jobs from one bounded queue, in order.
+/* worker_group.h - threads that take jobs from one bounded queue, in order. A group starts with few and grows to its limit
+ * when jobs come while all of them are busy: handlers may block (inference ones wait for their turn to compute).
  *
  * Three groups exist: inference, control (registry reads) and loads, so that a slow load delays no
  * prediction. Threads: push from any thread; jobs run on the group's threads, without locks. */
@@ -21,10 +22,11 @@ struct md_job {
 };
 
 /* name: of the threads, for top and gdb; at most 12 characters; borrowed.
+ * threads: at first; thread_limit: at most.
  * OK: *out_group is owned by the caller, who releases it with md_worker_group_destroy. RESOURCE_EXHAUSTED:
  * memory or threads. */
 MD_NODISCARD enum md_code md_worker_group_create(const struct md_allocator *allocator, const char *name,
-                                                 size_t thread_count, size_t queue_limit,
+                                                 size_t threads, size_t thread_limit, size_t queue_limit,
                                                  struct md_worker_group **out_group, struct md_error *error);
 /* Runs what is queued, then joins the threads. NULL is allowed. */
 void md_worker_group_destroy(struct md_worker_group *group);

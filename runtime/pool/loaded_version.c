@@ -161,6 +161,16 @@ void md_loaded_version_return_run(struct md_loaded_version *version, struct md_r
     md_mutex_unlock(&version->synced.lock);
 }
 
+struct md_batch_queue *md_loaded_version_queue(struct md_loaded_version *version)
+{
+    return &version->queue;
+}
+
+atomic_int *md_loaded_version_proofs(struct md_loaded_version *version)
+{
+    return &version->proofs;
+}
+
 /* ---- what it is ---- */
 
 const char *md_loaded_version_model(const struct md_loaded_version *version)

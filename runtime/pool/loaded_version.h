@@ -5,6 +5,7 @@
 #include "allocator.h"
 #include "mutex.h"
 #include "pool.h"
+#include "scheduler.h"
 
 struct md_loaded_version {
     struct md_counting_allocator counting; /* of everything below; its parent is the pool's allocator */
@@ -15,6 +16,8 @@ struct md_loaded_version {
     struct md_task *task;                  /* NULL: tensors only */
     size_t mapped_bytes;                   /* of the model's files */
     struct md_accuracy accuracy;
+    struct md_batch_queue queue;           /* its own locking: scheduler.h */
+    atomic_int proofs;
     struct { /* touch only with synced.lock held; lock order: after the pool's */
         struct md_mutex lock;
         struct md_run **free_runs;

@@ -11,11 +11,13 @@
 #include "precision.h"
 #include "status.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct md_allocator;
+struct md_batch_queue;
 struct md_pool;
 struct md_run;
 struct md_session;
@@ -78,6 +80,12 @@ struct md_accuracy md_loaded_version_accuracy(const struct md_loaded_version *ve
 MD_NODISCARD enum md_code md_loaded_version_take_run(struct md_loaded_version *version, struct md_run **out_run,
                                                      struct md_error *error);
 void md_loaded_version_return_run(struct md_loaded_version *version, struct md_run *run);
+
+/* Where its requests wait for their turn; see scheduler.h. */
+struct md_batch_queue *md_loaded_version_queue(struct md_loaded_version *version);
+/* How often requests of tensors that were run together have given the bits that they give alone; -1: they have not, and
+ * never go together again. Atomic: read and written by whoever runs them. */
+atomic_int *md_loaded_version_proofs(struct md_loaded_version *version);
 
 size_t md_pool_count(struct md_pool *pool); /* visible versions */
 

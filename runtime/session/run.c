@@ -124,11 +124,23 @@ static enum md_code check_tensor(const struct md_signature *signature, const str
                    md_shape_text(&signature->shape, want, sizeof want));
 }
 
+static enum md_code check_index(const struct md_session *session, size_t index, struct md_error *error)
+{
+    if (index < session->input_count)
+        return MD_OK;
+    return md_fail(error, MD_INVALID_ARGUMENT, "input %zu of a model with %zu inputs", index, session->input_count);
+}
+
+enum md_code md_session_check_input(const struct md_session *session, size_t index, const struct md_tensor *tensor,
+                                    struct md_error *error)
+{
+    MD_TRY(check_index(session, index, error));
+    return session->inputs[index].is_tensor ? check_tensor(&session->inputs[index], tensor, error) : MD_OK;
+}
+
 enum md_code md_run_set_input(struct md_run *run, size_t index, const struct md_value *value, struct md_error *error)
 {
-    if (index >= run->session->input_count)
-        return md_fail(error, MD_INVALID_ARGUMENT, "input %zu of a model with %zu inputs", index,
-                       run->session->input_count);
+    MD_TRY(check_index(run->session, index, error));
     const struct md_signature *signature = &run->session->inputs[index];
     if (value->kind != MD_VALUE_TENSOR && signature->is_tensor)
         return md_fail(error, MD_INVALID_ARGUMENT, "input \"%s\" must be a tensor", signature->name);

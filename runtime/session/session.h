@@ -51,6 +51,9 @@ const struct md_signature *md_session_output(const struct md_session *session, s
 /* -1: no input (output) of that name. */
 int md_session_find_input(const struct md_session *session, struct md_span name);
 int md_session_find_output(const struct md_session *session, struct md_span name);
+/* Would a run take this tensor? INVALID_ARGUMENT: see md_run_set_input. */
+MD_NODISCARD enum md_code md_session_check_input(const struct md_session *session, size_t index,
+                                                 const struct md_tensor *tensor, struct md_error *error);
 const struct md_model *md_session_model(const struct md_session *session);
 
 /* OK: *out_run is owned by the caller, who releases it with md_run_destroy. The session must outlive it. */

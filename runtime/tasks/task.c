@@ -161,19 +161,47 @@ size_t md_task_configuration(const struct md_task *task, const struct md_configu
 
 /* ---- predicting ---- */
 
-static enum md_code check_request(const struct md_text_request *request, struct md_error *error)
+static enum md_code check_texts(const struct md_span *texts, const struct md_span *pairs, size_t count,
+                                struct md_error *error)
 {
-    if (request->count == 0)
+    if (count == 0)
         return md_fail(error, MD_INVALID_ARGUMENT, "no texts");
-    if (request->count > MAX_TEXTS)
-        return md_fail(error, MD_INVALID_ARGUMENT, "%zu texts, limit is %d", request->count, MAX_TEXTS);
-    for (size_t i = 0; i < request->count; i++) {
-        if (request->texts[i].size == 0)
+    if (count > MAX_TEXTS)
+        return md_fail(error, MD_INVALID_ARGUMENT, "%zu texts, limit is %d", count, MAX_TEXTS);
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i].size == 0)
             return md_fail(error, MD_INVALID_ARGUMENT, "text %zu is empty", i);
-        if (request->pairs != NULL && request->pairs[i].size == 0)
+        if (pairs != NULL && pairs[i].size == 0)
             return md_fail(error, MD_INVALID_ARGUMENT, "the second text of pair %zu is empty", i);
     }
     return MD_OK;
+}
+
+enum md_code md_task_encode(const struct md_task *task, struct md_arena *arena, const struct md_span *texts,
+                            const struct md_span *pairs, size_t text_count, const struct md_task_options *options,
+                            struct md_text_call *out_call, struct md_error *error)
+{
+    struct md_text_call *call = out_call;
+    int64_t started_us = md_clock_us();
+    MD_TRY(check_texts(texts, pairs, text_count, error));
+    *call = (struct md_text_call){ .arena = arena, .count = text_count };
+    if (options != NULL)
+        call->options = *options;
+    call->rows = md_arena_allocate_zeroed(arena, text_count, sizeof *call->rows);
+    call->answers = md_arena_allocate_zeroed(arena, text_count, sizeof *call->answers);
+    if (call->rows == NULL || call->answers == NULL)
+        return md_fail_memory(error, "answers");
+    MD_TRY(md_text_batch_encode(task, texts, pairs, call, error));
+    for (size_t i = 0; i < text_count; i++)
+        call->token_count += call->answers[i].token_count;
+    call->tokenize_us = (uint64_t)(md_clock_us() - started_us);
+    return MD_OK;
+}
+
+enum md_code md_task_run(const struct md_task *task, struct md_run *run, struct md_text_call *const *calls,
+                         size_t call_count, struct md_error *error)
+{
+    return md_text_batch_run(task, run, calls, call_count, error);
 }
 
 enum md_code md_task_predict(const struct md_task *task, struct md_run *run, struct md_arena *arena,
@@ -181,24 +209,14 @@ enum md_code md_task_predict(const struct md_task *task, struct md_run *run, str
                              const struct md_task_options *options, struct md_task_result *out_result,
                              struct md_error *error)
 {
-    static const struct md_task_options defaults = { .top_k = 0 };
-    struct md_text_request request = { texts, pairs, text_count, options == NULL ? &defaults : options,
-                                       arena };
-    MD_TRY(check_request(&request, error));
-    struct md_text_row *rows = md_arena_allocate_zeroed(arena, text_count, sizeof *rows);
-    struct md_text_answer *answers = md_arena_allocate_zeroed(arena, text_count, sizeof *answers);
-    if (rows == NULL || answers == NULL)
-        return md_fail_memory(error, "answers");
-    int64_t started_us = md_clock_us();
-    MD_TRY(md_text_batch_encode(task, &request, rows, answers, error));
+    struct md_text_call call, *calls[] = { &call };
+    MD_TRY(md_task_encode(task, arena, texts, pairs, text_count, options, &call, error));
     int64_t encoded_us = md_clock_us();
-    MD_TRY(md_text_batch_run(task, &request, rows, run, answers, error));
-    int64_t computed_us = md_clock_us();
-    struct md_task_result result = { .count = text_count, .answers = answers,
-                                     .tokenize_us = (uint64_t)(encoded_us - started_us),
-                                     .compute_us = (uint64_t)(computed_us - encoded_us) };
-    for (size_t i = 0; i < text_count; i++)
-        result.token_count += answers[i].token_count;
-    *out_result = result;
+    MD_TRY(md_task_run(task, run, calls, 1, error));
+    *out_result = (struct md_task_result){ .count = text_count,
+                                           .answers = call.answers,
+                                           .token_count = call.token_count,
+                                           .tokenize_us = call.tokenize_us,
+                                           .compute_us = (uint64_t)(md_clock_us() - encoded_us) };
     return MD_OK;
 }

@@ -55,7 +55,29 @@ struct md_task_result {
     uint64_t compute_us;
 };
 
-/* Texts in, answers out, on the calling thread with the caller's run (of the task's session). `pairs` is NULL or has
+/* One request between its two halves: md_task_encode fills it, md_task_run answers it. Memory is the arena's that encode
+ * was given, and the caller's. */
+struct md_text_call {
+    struct md_task_options options;
+    struct md_arena *arena;      /* of the answers */
+    size_t count;                /* texts */
+    struct md_text_row *rows;    /* encoded; of the tasks folder */
+    struct md_text_answer *answers;
+    uint64_t token_count;
+    uint64_t tokenize_us;
+};
+
+/* Tokenizes the texts of one request. options may be NULL. Errors: see md_task_predict. */
+MD_NODISCARD enum md_code md_task_encode(const struct md_task *task, struct md_arena *arena,
+                                         const struct md_span *texts, const struct md_span *pairs, size_t text_count,
+                                         const struct md_task_options *options, struct md_text_call *out_call,
+                                         struct md_error *error);
+/* Runs the rows of some requests together and fills in their answers; their bits do not depend on the company. Fails for
+ * all of them: run them one by one to know whose fault it was. */
+MD_NODISCARD enum md_code md_task_run(const struct md_task *task, struct md_run *run, struct md_text_call *const *calls,
+                                      size_t call_count, struct md_error *error);
+
+/* Both: texts in, answers out, on the calling thread with the caller's run (of the task's session). `pairs` is NULL or has
  * text_count entries. The result's memory is the arena's. `cancelled` and deadline_us: see md_run_set_limits.
  * INVALID_ARGUMENT: text 3 is not UTF-8 at byte 17; no texts; an empty text; a text too long. */
 MD_NODISCARD enum md_code md_task_predict(const struct md_task *task, struct md_run *run, struct md_arena *arena,

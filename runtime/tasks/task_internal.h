@@ -72,11 +72,11 @@ struct md_task_kind {
     const char *output_name;         /* preferred output; else the session's first */
     /* Reads labels and the like and checks them against the session. */
     enum md_code (*prepare)(struct md_task *task, const struct md_task_files *files, struct md_error *error);
-    /* Reads the answers of `count` rows, which are the first ones of the batch, out of the output. */
-    enum md_code (*read_answers)(const struct md_task *task, const struct md_tensor *output,
-                                 const struct md_text_row *const *rows, size_t count,
-                                 const struct md_task_options *options, struct md_arena *arena,
-                                 struct md_text_answer *answers, struct md_error *error);
+    /* Reads the answer of row `row` of the output, which is that of texts[...]: classes and the like, in `call`. */
+    enum md_code (*read_answer)(const struct md_task *task, const struct md_tensor *output, size_t row,
+                                const struct md_text_row *text, struct md_error *error);
+    /* Is the output's shape that of a batch of `rows`? */
+    enum md_code (*check_output)(const struct md_task *task, const struct md_tensor *output, struct md_error *error);
 };
 extern const struct md_task_kind md_task_text_classification;
 
@@ -114,28 +114,20 @@ MD_NODISCARD enum md_code md_task_configure_output(struct md_task *task, struct 
 
 /* One encoded text of a request. */
 struct md_text_row {
+    struct md_text_call *call;
     size_t index; /* of the text in the request */
     size_t count; /* tokens */
     int32_t *ids;
     int32_t *type_ids;
 };
 
-struct md_text_request {
-    const struct md_span *texts;
-    const struct md_span *pairs; /* NULL: none */
-    size_t count;
-    const struct md_task_options *options;
-    struct md_arena *arena;
-};
-
-/* Tokenizes all texts and fills in the token counts of the answers. */
-MD_NODISCARD enum md_code md_text_batch_encode(const struct md_task *task,
-                                               const struct md_text_request *request,
-                                               struct md_text_row *rows, struct md_text_answer *answers,
+/* Tokenizes the texts into call->rows and fills in the token counts of the answers. `pairs` NULL: none. */
+MD_NODISCARD enum md_code md_text_batch_encode(const struct md_task *task, const struct md_span *texts,
+                                               const struct md_span *pairs, struct md_text_call *call,
                                                struct md_error *error);
-/* Runs the session over the rows, in batches of rows of like length, and reads the answers. */
-MD_NODISCARD enum md_code md_text_batch_run(const struct md_task *task, const struct md_text_request *request,
-                                            struct md_text_row *rows, struct md_run *run,
-                                            struct md_text_answer *answers, struct md_error *error);
+/* Runs the session over the rows of all calls, in batches of rows of like length, and reads the answers. */
+MD_NODISCARD enum md_code md_text_batch_run(const struct md_task *task, struct md_run *run,
+                                            struct md_text_call *const *calls, size_t call_count,
+                                            struct md_error *error);
 
 #endif

@@ -60,13 +60,13 @@ static bool has_own_token(const struct md_encoding *encoding)
     return false;
 }
 
-static enum md_code check_encoding(const struct md_task *task, const struct md_text_request *request,
-                                   size_t index, const struct md_encoding *encoding, struct md_error *error)
+static enum md_code check_encoding(const struct md_task *task, const struct md_text_call *call, size_t index,
+                                   const struct md_encoding *encoding, struct md_error *error)
 {
     if (!has_own_token(encoding))
         return md_fail(error, MD_INVALID_ARGUMENT,
                        "text %zu has no token (only spaces or unknown characters)", index);
-    if (!encoding->truncated || !request->options->refuse_long_texts)
+    if (!encoding->truncated || !call->options.refuse_long_texts)
         return MD_OK;
     if (task->max_tokens == 0)
         return md_fail(error, MD_INVALID_ARGUMENT, "text %zu has more tokens than tokenizer.json allows",
@@ -74,42 +74,39 @@ static enum md_code check_encoding(const struct md_task *task, const struct md_t
     return md_fail(error, MD_INVALID_ARGUMENT, "text %zu has more than %zu tokens", index, task->max_tokens);
 }
 
-static enum md_code encode_row(const struct md_task *task, const struct md_text_request *request,
-                               size_t index, struct md_encoding *encoding, struct md_text_row *row,
-                               struct md_text_answer *answer, struct md_error *error)
+static enum md_code encode_row(const struct md_task *task, struct md_text_call *call, size_t index, struct md_span text,
+                               struct md_span pair, struct md_encoding *encoding, struct md_error *error)
 {
-    struct md_span none = { NULL, 0 };
-    enum md_code code = md_tokenizer_encode(task->tokenizer, request->texts[index],
-                                            request->pairs == NULL ? none : request->pairs[index],
-                                            task->max_tokens, encoding, error);
+    struct md_text_row *row = &call->rows[index];
+    enum md_code code = md_tokenizer_encode(task->tokenizer, text, pair, task->max_tokens, encoding, error);
     if (code != MD_OK)
         return code == MD_INVALID_ARGUMENT ? md_fail_prefix(error, code, "text %zu", index) : code;
-    MD_TRY(check_encoding(task, request, index, encoding, error));
+    MD_TRY(check_encoding(task, call, index, encoding, error));
     size_t bytes = encoding->count * sizeof *row->ids;
-    *row = (struct md_text_row){ index, encoding->count, md_arena_allocate(request->arena, bytes),
-                                 md_arena_allocate(request->arena, bytes) };
+    *row = (struct md_text_row){ call, index, encoding->count, md_arena_allocate(call->arena, bytes),
+                                 md_arena_allocate(call->arena, bytes) };
     if (row->ids == NULL || row->type_ids == NULL)
         return md_fail_memory(error, "tokens of a text");
     memcpy(row->ids, encoding->ids, bytes);
     memcpy(row->type_ids, encoding->type_ids, bytes);
-    answer->token_count = (uint32_t)encoding->count;
-    answer->truncated = encoding->truncated;
+    call->answers[index].token_count = (uint32_t)encoding->count;
+    call->answers[index].truncated = encoding->truncated;
     return MD_OK;
 }
 
-enum md_code md_text_batch_encode(const struct md_task *task, const struct md_text_request *request,
-                                  struct md_text_row *rows, struct md_text_answer *answers,
-                                  struct md_error *error)
+enum md_code md_text_batch_encode(const struct md_task *task, const struct md_span *texts, const struct md_span *pairs,
+                                  struct md_text_call *call, struct md_error *error)
 {
+    const struct md_span none = { NULL, 0 };
     struct md_encoding *encoding = take_encoding(task);
     if (encoding == NULL)
         return md_fail_memory(error, "encoding");
     enum md_code code = MD_OK;
     bool keep = true;
-    for (size_t i = 0; i < request->count && code == MD_OK; i++) {
-        code = encode_row(task, request, i, encoding, &rows[i], &answers[i], error);
-        keep = keep && request->texts[i].size <= KEPT_TEXT_BYTES &&
-               (request->pairs == NULL || request->pairs[i].size <= KEPT_TEXT_BYTES);
+    for (size_t i = 0; i < call->count && code == MD_OK; i++) {
+        struct md_span pair = pairs == NULL ? none : pairs[i];
+        code = encode_row(task, call, i, texts[i], pair, encoding, error);
+        keep = keep && texts[i].size <= KEPT_TEXT_BYTES && pair.size <= KEPT_TEXT_BYTES;
     }
     return_encoding(task, encoding, keep);
     return code;
@@ -221,9 +218,8 @@ static enum md_code set_inputs(const struct md_task *task, const struct batch *b
     return MD_OK;
 }
 
-static enum md_code run_batch(const struct md_task *task, const struct md_text_request *request,
-                              const struct batch *batch, struct md_arena *inputs, struct md_run *run,
-                              struct md_text_answer *answers, struct md_error *error)
+static enum md_code run_batch(const struct md_task *task, const struct batch *batch, struct md_arena *inputs,
+                              struct md_run *run, struct md_error *error)
 {
     MD_TRY(set_inputs(task, batch, inputs, run, error));
     MD_TRY(md_run_execute(run, error));
@@ -236,36 +232,60 @@ static enum md_code run_batch(const struct md_task *task, const struct md_text_r
     if (shape->rank < 1 || shape->dims[0] != (int64_t)batch->rows)
         return md_fail(error, MD_INTERNAL, "output \"%s\" has shape %s for a batch of %zu texts",
                        signature->name, md_shape_text(shape, text, sizeof text), batch->rows);
-    return task->kind->read_answers(task, &output->tensor, batch->texts, batch->filled, request->options,
-                                    request->arena, answers, error);
+    MD_TRY(task->kind->check_output(task, &output->tensor, error));
+    for (size_t i = 0; i < batch->filled; i++)
+        MD_TRY(task->kind->read_answer(task, &output->tensor, i, batch->texts[i], error));
+    return MD_OK;
 }
 
-enum md_code md_text_batch_run(const struct md_task *task, const struct md_text_request *request,
-                               struct md_text_row *rows, struct md_run *run, struct md_text_answer *answers,
-                               struct md_error *error)
+/* The rows of all calls, the longest first. NULL: memory. */
+static const struct md_text_row **sort_rows(struct md_text_call *const *calls, size_t call_count, struct md_arena *arena,
+                                            size_t *out_count)
 {
-    const struct md_text_row **order =
-        md_arena_allocate_zeroed(request->arena, request->count, sizeof *order);
+    size_t count = 0;
+    for (size_t i = 0; i < call_count; i++)
+        count += calls[i]->count;
+    const struct md_text_row **order = md_arena_allocate_zeroed(arena, count, sizeof *order);
     if (order == NULL)
-        return md_fail_memory(error, "order of the texts");
-    for (size_t i = 0; i < request->count; i++)
-        order[i] = &rows[i];
-    qsort(order, request->count, sizeof *order, compare_rows);
-    const struct md_length_cut *cuts = cut_rows(task, order, request->count, request->arena);
+        return NULL;
+    *out_count = 0;
+    for (size_t i = 0; i < call_count; i++)
+        for (size_t j = 0; j < calls[i]->count; j++)
+            order[(*out_count)++] = &calls[i]->rows[j];
+    qsort(order, count, sizeof *order, compare_rows);
+    return order;
+}
+
+static enum md_code run_rows(const struct md_task *task, struct md_run *run, const struct md_text_row *const *order,
+                             size_t count, struct md_arena *arena, struct md_error *error)
+{
+    const struct md_length_cut *cuts = cut_rows(task, order, count, arena);
+    struct md_arena inputs; /* of one batch at a time */
+    enum md_code code = MD_OK;
     if (cuts == NULL)
         return md_fail_memory(error, "order of the texts");
-    for (size_t i = 0; i < md_session_output_count(task->session); i++)
-        md_run_want_output(run, i, i == task->output);
-    struct md_arena inputs; /* of one batch at a time */
     md_arena_init(&inputs, task->allocator, 0);
-    enum md_code code = MD_OK;
-    for (size_t done = 0; done < request->count && code == MD_OK;) {
+    for (size_t done = 0; done < count && code == MD_OK;) {
         struct batch batch = make_batch(task, order + done, cuts[done].rows);
-        code = run_batch(task, request, &batch, &inputs, run, answers, error);
+        code = run_batch(task, &batch, &inputs, run, error);
         done += batch.filled;
         md_arena_reset(&inputs);
     }
     md_arena_cleanup(&inputs);
+    return code;
+}
+
+enum md_code md_text_batch_run(const struct md_task *task, struct md_run *run, struct md_text_call *const *calls,
+                               size_t call_count, struct md_error *error)
+{
+    size_t count;
+    struct md_arena *arena = calls[0]->arena; /* any of them lives long enough */
+    const struct md_text_row **order = sort_rows(calls, call_count, arena, &count);
+    if (order == NULL)
+        return md_fail_memory(error, "order of the texts");
+    for (size_t i = 0; i < md_session_output_count(task->session); i++)
+        md_run_want_output(run, i, i == task->output);
+    enum md_code code = run_rows(task, run, order, count, arena, error);
     for (size_t i = 0; i < md_session_output_count(task->session); i++)
         md_run_want_output(run, i, true); /* as it was: the next user of the run may want tensors */
     return code;

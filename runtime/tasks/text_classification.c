@@ -179,17 +179,18 @@ static int compare_classes(const void *left, const void *right)
 }
 
 static enum md_code read_answer(const struct md_task *task, const struct md_tensor *logits, size_t row,
-                                size_t text, const struct md_task_options *options, struct md_arena *arena,
-                                struct md_text_answer *answer, struct md_error *error)
+                                const struct md_text_row *text, struct md_error *error)
 {
+    const struct md_task_options *options = &text->call->options;
+    struct md_text_answer *answer = &text->call->answers[text->index];
     size_t count = task->classes.count;
-    struct md_class_score *classes = md_arena_allocate_zeroed(arena, count, sizeof *classes);
+    struct md_class_score *classes = md_arena_allocate_zeroed(text->call->arena, count, sizeof *classes);
     if (classes == NULL)
         return md_fail_memory(error, "classes");
     for (size_t i = 0; i < count; i++) {
         float score = (float)md_tensor_double(logits, row * count + i);
         if (isnan(score))
-            return md_fail(error, MD_INTERNAL, "text %zu: the model gives NaN for class \"%s\"", text,
+            return md_fail(error, MD_INTERNAL, "text %zu: the model gives NaN for class \"%s\"", text->index,
                            task->classes.labels[i]);
         classes[i] = (struct md_class_score){ task->classes.labels[i], score, (uint32_t)i };
     }
@@ -203,21 +204,16 @@ static enum md_code read_answer(const struct md_task *task, const struct md_tens
     return MD_OK;
 }
 
-static enum md_code read_answers(const struct md_task *task, const struct md_tensor *output,
-                                 const struct md_text_row *const *rows, size_t count,
-                                 const struct md_task_options *options, struct md_arena *arena,
-                                 struct md_text_answer *answers, struct md_error *error)
+static enum md_code check_output(const struct md_task *task, const struct md_tensor *output, struct md_error *error)
 {
     const struct md_shape *shape = &output->shape;
     char text[MD_SHAPE_TEXT_SIZE];
     bool one_number = shape->rank == 1 && task->classes.count == 1; /* [texts] */
-    if (!one_number && (shape->rank != 2 || shape->dims[1] != (int64_t)task->classes.count))
-        return md_fail(error, MD_INVALID_ARGUMENT, "output \"%s\" has shape %s, there are %zu labels",
-                       md_session_output(task->session, task->output)->name,
-                       md_shape_text(shape, text, sizeof text), task->classes.count);
-    for (size_t i = 0; i < count; i++)
-        MD_TRY(read_answer(task, output, i, rows[i]->index, options, arena, &answers[rows[i]->index], error));
-    return MD_OK;
+    if (one_number || (shape->rank == 2 && shape->dims[1] == (int64_t)task->classes.count))
+        return MD_OK;
+    return md_fail(error, MD_INVALID_ARGUMENT, "output \"%s\" has shape %s, there are %zu labels",
+                   md_session_output(task->session, task->output)->name, md_shape_text(shape, text, sizeof text),
+                   task->classes.count);
 }
 
 const struct md_task_kind md_task_text_classification = {
@@ -225,5 +221,6 @@ const struct md_task_kind md_task_text_classification = {
     .architecture_suffix = "ForSequenceClassification",
     .output_name = "logits",
     .prepare = prepare,
-    .read_answers = read_answers,
+    .check_output = check_output,
+    .read_answer = read_answer,
 };

@@ -34,7 +34,7 @@ static void test_one_worker_runs_jobs_in_order_to_the_last(void **state)
     struct md_worker_group *group = NULL;
     struct work work[JOBS];
     int ran[JOBS], ran_count = 0;
-    assert_int_equal(md_worker_group_create(md_process_allocator(), "test", 1, JOBS, &group, NULL), MD_OK);
+    assert_int_equal(md_worker_group_create(md_process_allocator(), "test", 1, 1, JOBS, &group, NULL), MD_OK);
     for (int i = 0; i < JOBS; i++) {
         work[i] =
             (struct work){ .job = { run, &work[i], NULL }, .number = i, .ran = ran, .ran_count = &ran_count };
@@ -55,7 +55,7 @@ static void test_a_full_queue_takes_no_more(void **state)
     sem_t gate;
     size_t taken = 0;
     assert_int_equal(sem_init(&gate, 0, 0), 0);
-    assert_int_equal(md_worker_group_create(md_process_allocator(), "test", 1, 2, &group, NULL), MD_OK);
+    assert_int_equal(md_worker_group_create(md_process_allocator(), "test", 1, 1, 2, &group, NULL), MD_OK);
     for (int i = 0; i < 4; i++) {
         work[i] = (struct work){
             .job = { run, &work[i], NULL }, .number = i, .ran = ran, .ran_count = &ran_count, .gate = &gate
@@ -76,7 +76,7 @@ static void test_no_memory_is_a_status(void **state)
     struct md_faulty_allocator faulty;
     struct md_worker_group *group = NULL;
     md_faulty_init(&faulty, 0);
-    assert_int_equal(md_worker_group_create(&faulty.allocator, "test", 1, 1, &group, NULL),
+    assert_int_equal(md_worker_group_create(&faulty.allocator, "test", 1, 1, 1, &group, NULL),
                      MD_RESOURCE_EXHAUSTED);
     assert_null(group);
     md_worker_group_destroy(NULL);
