@@ -13,7 +13,7 @@
 #include "operator.h"
 #include "vector_loops.h"
 
-/* Of one float, in multiply-adds. */
+/* Of one float, in multiply-adds. Estimates. */
 #define MD_COST_NORMALIZE 20.0 /* normalisation, softmax */
 #define MD_COST_FUNCTION  60.0 /* exp, erf, tanh */
 #define MD_COST_MOVE      10.0 /* read, a little arithmetic, write */
