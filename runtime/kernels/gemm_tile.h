@@ -79,8 +79,8 @@ static void MD_TILE(finish)(const struct md_gemm_tile *tile, struct MD_TILE(sums
     }
 }
 
-/* The usual finishes need no loop over columns, where no memory is read beyond a tile's last column; the same operations
- * as finish_line. */
+/* The usual finishes need no loop over columns, where no memory is read beyond a tile's last column; the operations are
+ * those of finish_line. */
 static inline __attribute__((always_inline)) bool MD_TILE(is_simple)(const struct md_gemm_tile *tile, size_t columns)
 {
     const struct md_gemm_finish *finish = &tile->finish;
