@@ -35,7 +35,8 @@ static void MD_TILE(map)(enum md_gemm_activation activation, size_t columns, MD_
 
 /* A line of sums on its way to C by way of memory: any number of columns, every finish. */
 static inline __attribute__((always_inline)) void MD_TILE(finish_line)(const struct md_gemm_finish *finish,
-                                                                       size_t columns, MD_TILE_TYPE *row, MD_TILE_TYPE *c)
+                                                                       size_t columns, MD_TILE_TYPE *row,
+                                                                       MD_TILE_TYPE *c)
 {
     const MD_TILE_TYPE alpha = (MD_TILE_TYPE)finish->alpha;
     const MD_TILE_TYPE *column_bias = finish->column_bias, *row_bias = finish->row_bias;
@@ -78,8 +79,8 @@ static void MD_TILE(finish)(const struct md_gemm_tile *tile, struct MD_TILE(sums
     }
 }
 
-/* The usual finishes need no loop over columns, where no memory is read beyond a tile's last column; the same operations
- * as finish_line. */
+/* The usual finishes need no loop over columns, where no memory is read beyond a tile's last column; the operations are
+ * those of finish_line. */
 static inline __attribute__((always_inline)) bool MD_TILE(is_simple)(const struct md_gemm_tile *tile, size_t columns)
 {
     const struct md_gemm_finish *finish = &tile->finish;
@@ -131,7 +132,8 @@ static inline __attribute__((always_inline)) void MD_TILE(multiply)(const struct
     const char *ahead = tile->ahead;
     const ptrdiff_t row_stride = tile->a_row_stride;
     struct MD_TILE(sums) sums;
-    MD_TILE_EACH(__builtin_prefetch((const MD_TILE_TYPE *)tile->c + r * tile->c_stride + j, 1);) /* C is there when the sums are */
+    /* C is there when the sums are. */
+    MD_TILE_EACH(__builtin_prefetch((const MD_TILE_TYPE *)tile->c + r * tile->c_stride + j, 1);)
     for (size_t k = 0; k < tile->depth; k++, a += tile->a_column_stride, b += tile->b_stride) {
         __builtin_prefetch(ahead, 0, 2);
         ahead += tile->ahead_step;
