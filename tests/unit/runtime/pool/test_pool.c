@@ -226,17 +226,104 @@ static void test_a_directory_without_tokenizer_serves_tensors(void **state)
     md_test_remove_folder(folder);
 }
 
+/* A version of the LSTM with a model.json; a tensors-only one without_tokenizer. */
+static void make_version_folder(char out_folder[MD_TEST_PATH_SIZE], const char *model_json, bool without_tokenizer)
+{
+    static const char *const names[] = { "model.onnx", "tokenizer.json", "config.json" };
+    char path[MD_TEST_PATH_SIZE], target[MD_TEST_PATH_SIZE];
+    md_test_make_folder(out_folder);
+    for (size_t i = 0; i < (without_tokenizer ? 1 : 3); i++) {
+        md_test_join(path, out_folder, names[i]);
+        md_test_join(target, LSTM, names[i]);
+        assert_int_equal(symlink(target, path), 0);
+    }
+    md_test_join(path, out_folder, "model.json");
+    md_test_write_file(path, model_json, strlen(model_json));
+}
+
+static struct md_accuracy accuracy_of_load(const char *model_json, bool without_tokenizer,
+                                           const enum md_precision *precision)
+{
+    char folder[MD_TEST_PATH_SIZE];
+    struct md_error error = { "" };
+    const struct md_pool_load_options options = { .precision = precision };
+    struct md_pool *pool = make_pool(md_process_allocator());
+    make_version_folder(folder, model_json, without_tokenizer);
+    if (md_pool_load(pool, "lstm", 1, folder, &options, &error) != MD_OK)
+        fail_msg("%s", error.message);
+    md_test_remove_folder(folder);
+    struct md_loaded_version *version = pin(pool, "lstm", 1);
+    struct md_accuracy accuracy = md_loaded_version_accuracy(version);
+    md_loaded_version_unpin(version);
+    md_pool_destroy(pool);
+    return accuracy;
+}
+
+static void check_accuracy(struct md_accuracy accuracy, enum md_precision precision, const char *source, double bound)
+{
+    assert_int_equal(accuracy.precision, precision);
+    assert_string_equal(accuracy.source, source);
+    assert_true(accuracy.bound == bound);
+    assert_true(accuracy.difference >= 0 && accuracy.difference <= bound);
+}
+
+static void test_the_precision_is_the_load_s_or_model_json_s(void **state)
+{
+    (void)state;
+    const enum md_precision fp32 = MD_PRECISION_FP32, bf16 = MD_PRECISION_BF16;
+    check_accuracy(accuracy_of_load("{}", false, NULL), MD_PRECISION_FP32, "default", 0);
+    check_accuracy(accuracy_of_load("{}", false, &bf16), MD_PRECISION_BF16, "load", 0.05);
+    check_accuracy(accuracy_of_load("{\"precision\":\"int8\"}", false, NULL), MD_PRECISION_INT8, "model.json", 0.15);
+    check_accuracy(accuracy_of_load("{\"precision\":\"int8\"}", false, &fp32), MD_PRECISION_FP32, "load", 0);
+    check_accuracy(accuracy_of_load("{\"precision\":\"bf16\",\"max_precision_difference\":0.5}", true, NULL),
+                   MD_PRECISION_BF16, "model.json", 0.5);
+}
+
+static void test_a_precision_that_is_not_known_fails_the_load(void **state)
+{
+    (void)state;
+    char folder[MD_TEST_PATH_SIZE];
+    struct md_error error = { "" };
+    struct md_pool *pool = make_pool(md_process_allocator());
+    make_version_folder(folder, "{\"precision\":\"fp8\"}", true);
+    assert_int_equal(md_pool_load(pool, "lstm", 1, folder, NULL, &error), MD_INVALID_ARGUMENT);
+    assert_string_equal(error.message, "model.json: precision: \"fp8\" is not known; known are fp32, bf16, int8");
+    md_test_remove_folder(folder);
+    md_pool_destroy(pool);
+}
+
+/* Its FP32 session and runs are gone when the load returns. */
+static void test_a_checked_load_holds_no_more_than_the_version(void **state)
+{
+    (void)state;
+    const enum md_precision precisions[2] = { MD_PRECISION_BF16, MD_PRECISION_INT8 };
+    for (int i = 0; i < 2; i++) {
+        struct md_faulty_allocator faulty;
+        md_faulty_init(&faulty, MD_FAULTY_NEVER);
+        const struct md_pool_load_options options = { .precision = &precisions[i] };
+        struct md_pool *pool = make_pool(&faulty.allocator);
+        assert_int_equal(md_pool_load(pool, "lstm", 1, LSTM, &options, NULL), MD_OK);
+        long once = faulty.live;
+        assert_int_equal(md_pool_load(pool, "lstm", 1, LSTM, &options, NULL), MD_OK);
+        assert_int_equal(faulty.live, once);
+        md_pool_destroy(pool);
+        assert_int_equal(faulty.live, 0);
+    }
+}
+
 /* Only some of the allocations: a load makes thousands. */
 static void test_load_survives_allocation_failures(void **state)
 {
     (void)state;
+    const enum md_precision int8 = MD_PRECISION_INT8; /* the longest way */
+    const struct md_pool_load_options options = { .precision = &int8 };
     for (long nth = 0;; nth += nth < 100 ? 1 : 17) {
         struct md_faulty_allocator faulty;
         md_faulty_init(&faulty, nth);
         struct md_pool *pool = NULL;
         enum md_code code = md_pool_create(&faulty.allocator, NULL, &pool, NULL);
         if (code == MD_OK)
-            code = md_pool_load(pool, "lstm", 1, LSTM, NULL, NULL);
+            code = md_pool_load(pool, "lstm", 1, LSTM, &options, NULL);
         if (code != MD_OK)
             assert_int_equal(code, MD_RESOURCE_EXHAUSTED);
         md_pool_destroy(pool);
@@ -257,6 +344,9 @@ int main(void)
         cmocka_unit_test(test_a_failed_load_leaves_what_was_there),
         cmocka_unit_test(test_warming_is_announced_once),
         cmocka_unit_test(test_a_directory_without_tokenizer_serves_tensors),
+        cmocka_unit_test(test_the_precision_is_the_load_s_or_model_json_s),
+        cmocka_unit_test(test_a_precision_that_is_not_known_fails_the_load),
+        cmocka_unit_test(test_a_checked_load_holds_no_more_than_the_version),
         cmocka_unit_test(test_load_survives_allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "graph.h"
 #include "md_test.h"
 #include "session.h"
+#include "trial.h"
 
 #include <math.h>
 #include <string.h>
@@ -238,6 +239,64 @@ static void test_survives_every_allocation_failure(void **state)
     }
 }
 
+/* ---- trial.h ---- */
+
+/* The first output of a run on made-up inputs; out has 24 elements. Returns its rows. */
+static int64_t run_trial(struct md_run *run, const struct md_session *session, const struct md_trial_options *options,
+                         float *out)
+{
+    struct md_arena arena;
+    md_arena_init(&arena, md_process_allocator(), 0);
+    assert_int_equal(md_trial_set_inputs(session, run, options, &arena, NULL), MD_OK);
+    assert_int_equal(md_run_execute(run, NULL), MD_OK);
+    const struct md_tensor *tensor = &md_run_output(run, 0)->tensor;
+    assert_true(tensor->count <= 24);
+    memcpy(out, tensor->bytes, md_tensor_size(tensor));
+    md_arena_cleanup(&arena);
+    return tensor->shape.dims[0];
+}
+
+static void test_made_up_inputs_follow_size_and_seed(void **state)
+{
+    (void)state;
+    struct md_session *session = make_session(md_process_allocator());
+    struct md_run *run;
+    float first[24], again[24], other[24];
+    assert_int_equal(md_run_create(session, &run, NULL), MD_OK);
+    assert_int_equal(run_trial(run, session, NULL, first), 1); /* zeros: the squares of the weights */
+    assert_true(first[0] == 1.0f && first[1] == 4.0f && first[2] == 9.0f);
+    const struct md_trial_options eight = { .free_size = 8, .seed = 1 };
+    const struct md_trial_options another = { .free_size = 8, .seed = 2 };
+    assert_int_equal(run_trial(run, session, &eight, first), 8);
+    assert_int_equal(run_trial(run, session, &eight, again), 8);
+    assert_int_equal(run_trial(run, session, &another, other), 8);
+    assert_memory_equal(first, again, sizeof first);
+    assert_memory_not_equal(first, other, sizeof first);
+    for (int i = 0; i < 24; i++)
+        assert_true(isfinite(first[i]));
+    md_run_destroy(run);
+    md_session_destroy(session);
+}
+
+static void test_made_up_inputs_have_a_limit(void **state)
+{
+    (void)state;
+    struct md_session *session = make_session(md_process_allocator());
+    struct md_run *run;
+    struct md_arena arena;
+    struct md_error error;
+    const struct md_trial_options many = { .free_size = 1 << 30 };
+    const struct md_trial_options endless = { .free_size = INT64_MAX };
+    md_arena_init(&arena, md_process_allocator(), 0);
+    assert_int_equal(md_run_create(session, &run, NULL), MD_OK);
+    assert_int_equal(md_trial_set_inputs(session, run, &many, &arena, &error), MD_RESOURCE_EXHAUSTED);
+    assert_string_equal(error.message, "input \"x\" would have 12884901888 bytes, limit is 268435456");
+    assert_int_equal(md_trial_set_inputs(session, run, &endless, &arena, &error), MD_INVALID_ARGUMENT);
+    md_run_destroy(run);
+    md_arena_cleanup(&arena);
+    md_session_destroy(session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +307,8 @@ int main(void)
         cmocka_unit_test(test_cancelled_and_late_runs_stop_between_nodes),
         cmocka_unit_test(test_a_run_over_its_limit_fails_and_the_next_works),
         cmocka_unit_test(test_survives_every_allocation_failure),
+        cmocka_unit_test(test_made_up_inputs_follow_size_and_seed),
+        cmocka_unit_test(test_made_up_inputs_have_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
