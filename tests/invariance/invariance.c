@@ -1,6 +1,6 @@
 /* invariance.c - a row's outputs have the same bits alone, in any batch, at any position.
  *
- * Usage: invariance MODEL... [--precision NAME]. Each MODEL is an ONNX text model (INT64 inputs [batch, sequence]; the one
+ * Usage: invariance MODEL... [--precision NAME] [--threads N]. Each MODEL is an ONNX text model (INT64 inputs [batch, sequence]; the one
  * whose name has "mask" is 1 for tokens and 0 for padding). A batch of ROWS made-up rows of different lengths is run
  * whole; then under every split into consecutive parts (2^(ROWS-1) of them), and in every rotation. All outputs must be
  * bit-equal, row for row. Last line: "N passed, M failed"; a check is one split or rotation of one model. */
@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "model_import.h"
 #include "session.h"
+#include "thread_pool.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -174,27 +175,32 @@ static void check_model(const char *path, const struct md_session_options *optio
     *failed += subject.failed;
 }
 
-static bool read_option(struct md_session_options *options, const char *name, const char *value)
+static bool read_option(struct md_session_options *options, size_t *threads, const char *name, const char *value)
 {
-    return strcmp(name, "--precision") == 0 && value != NULL &&
-           md_precision_find(md_span_of(value), &options->precision);
+    if (strcmp(name, "--precision") == 0)
+        return value != NULL && md_precision_find(md_span_of(value), &options->precision);
+    *threads = value == NULL ? 0 : strtoul(value, NULL, 10);
+    return strcmp(name, "--threads") == 0 && *threads > 0;
 }
 
 int main(int argc, char **argv)
 {
     struct md_session_options options = { .disabled_passes = NULL };
-    size_t passed = 0, failed = 0;
+    size_t passed = 0, failed = 0, threads = 1;
     for (int i = 1; i < argc; i++)
-        if (argv[i][0] == '-' && !read_option(&options, argv[i], argv[i + 1])) {
-            fprintf(stderr, "usage: invariance MODEL... [--precision fp32|bf16|int8]\n");
+        if (argv[i][0] == '-' && !read_option(&options, &threads, argv[i], argv[i + 1])) {
+            fprintf(stderr, "usage: invariance MODEL... [--precision fp32|bf16|int8] [--threads N]\n");
             return 2;
         }
+    if (md_thread_pool_create(md_process_allocator(), threads, &options.thread_pool, NULL) != MD_OK)
+        return EXIT_FAILURE;
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] == '-')
             i++;
         else
             check_model(argv[i], &options, &passed, &failed);
     }
+    md_thread_pool_destroy(options.thread_pool);
     printf("%zu passed, %zu failed\n", passed, failed);
     return failed == 0 && passed > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
