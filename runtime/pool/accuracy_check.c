@@ -187,5 +187,7 @@ enum md_code md_loaded_version_check_accuracy(struct md_loaded_version *version,
     md_run_destroy(check.reference_run);
     md_session_destroy(check.reference);
     md_arena_cleanup(&check.arena);
-    return code == MD_OK ? code : md_fail_prefix(error, code, "precision %s", md_precision_name(version->accuracy.precision));
+    if (code == MD_OK)
+        return MD_OK;
+    return md_fail_prefix(error, code, "precision %s", md_precision_name(version->accuracy.precision));
 }
