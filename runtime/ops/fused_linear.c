@@ -3,6 +3,7 @@
 #include "gemm_operand.h"
 #include "operator_table.h"
 #include "parameters.h"
+#include "prepared.h"
 
 struct linear_parameters {
     enum md_gemm_activation activation;
@@ -34,8 +35,11 @@ static enum md_code linear_configure(const struct md_configuration *configuratio
     if (!known || b == NULL || b->shape.rank != 2 || b->datatype != MD_FP32)
         return md_fail(configuration->error, MD_INTERNAL, "a pass made a product that has no kernel");
     *out_parameters = parameters;
-    return md_pack_weight(configuration, b, 0, (size_t)b->shape.dims[0], (size_t)b->shape.dims[1],
-                          (ptrdiff_t)b->shape.dims[1], 1, &parameters->packed_b);
+    MD_TRY(md_pack_weight(configuration, b, 0, (size_t)b->shape.dims[0], (size_t)b->shape.dims[1],
+                          (ptrdiff_t)b->shape.dims[1], 1, &parameters->packed_b));
+    if (parameters->packed_b != NULL)
+        md_constant_release(configuration, 1);
+    return MD_OK;
 }
 
 static enum md_code linear_prepare(struct md_invocation *invocation)

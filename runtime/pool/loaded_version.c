@@ -1,22 +1,12 @@
 /* loaded_version.c - see loaded_version.h. */
 #include "loaded_version.h"
 
-#include "graph.h"
-#include "model_import.h"
 #include "session.h"
 #include "task.h"
 
 #include <stdio.h>
 
 enum { MAX_PATH_BYTES = 4096 };
-
-static size_t mapped_bytes(const struct md_model *model)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < model->mapping_count; i++)
-        bytes += model->mappings[i].size;
-    return bytes;
-}
 
 static enum md_code build(struct md_loaded_version *version, const char *directory, struct md_error *error)
 {
@@ -26,11 +16,10 @@ static enum md_code build(struct md_loaded_version *version, const char *directo
     if (size < 0 || (size_t)size >= sizeof path)
         return md_fail(error, MD_INVALID_ARGUMENT, "path \"%s/model.onnx\" is longer than %zu bytes",
                        directory, sizeof path - 1);
-    struct md_model *model = NULL;
-    MD_TRY(md_model_open(allocator, path, &model, error));
-    MD_TRY(md_session_create(allocator, model, NULL, &version->session,
-                             error)); /* takes the model in any case */
-    version->mapped_bytes = mapped_bytes(md_session_model(version->session));
+    const struct md_session_options options = { .packed_cache_from_bytes =
+                                                    md_pool_packed_cache_from_bytes(version->pool) };
+    MD_TRY(md_session_open(allocator, path, &options, &version->session, error));
+    version->mapped_bytes = md_session_mapped_bytes(version->session);
     return md_task_create(allocator, directory, version->session, &version->task, error);
 }
 

@@ -32,6 +32,7 @@ MD_NODISCARD enum md_code md_loaded_version_create(struct md_pool *pool, const s
                                                    const char *model, uint64_t number, const char *directory,
                                                    struct md_loaded_version **out_version,
                                                    struct md_error *error);
+size_t md_pool_packed_cache_from_bytes(const struct md_pool *pool); /* pool.c */
 /* Gives back everything but the struct itself, which others may still find in a list. No run may be out. */
 void md_loaded_version_empty(struct md_loaded_version *version);
 void md_loaded_version_destroy(struct md_loaded_version *version); /* emptied or not; NULL is allowed */

@@ -26,13 +26,17 @@ MD_NODISCARD enum md_code md_pool_create(const struct md_allocator *allocator, s
 /* Nothing may be pinned any more. NULL is allowed. */
 void md_pool_destroy(struct md_pool *pool);
 
+/* Before the first load: models with at least so many bytes of constants get a packed cache (session.h). 0, which it is at
+ * first: none. */
+void md_pool_keep_packed_caches(struct md_pool *pool, size_t from_bytes);
+
 /* Called without locks, on the loading thread, when the version has been built and is about to be warmed up. */
 typedef void (*md_pool_warming_fn)(void *owner);
 
 /* Loads <directory>/model.onnx with its tokenizer.json, config.json as `model` version `version`, runs it once to warm
  * up, and makes it visible. on_warming may be NULL. A version that is already loaded is replaced in one step: requests
  * that have pinned the old one finish on it.
- * Errors: those of md_model_open, md_session_create, md_task_create and the warm-up run. On failure what was
+ * Errors: those of md_session_open, md_task_create and the warm-up run. On failure what was
  * loaded stays as it was. */
 MD_NODISCARD enum md_code md_pool_load(struct md_pool *pool, const char *model, uint64_t version, const char *directory,
                                        md_pool_warming_fn on_warming, void *owner, struct md_error *error);

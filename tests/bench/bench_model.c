@@ -1,15 +1,16 @@
 /* bench_model.c - modeld's side of tests/bench/run: one loaded model, driven line by line through stdin.
  *
- * Usage: bench_model MODEL [--disable PASSES] [--precision NAME]. Each command is answered by one line, "ok ..." or
+ * Usage: bench_model MODEL [--disable PASSES] [--precision NAME] [--cache true]. Each command is answered by one line, "ok ..." or
  * "error MESSAGE":
  *     input NAME DATATYPE FILE RANK DIMS...   sets an input from a file of raw elements
  *     outputs FOLDER                          runs once and writes output I to FOLDER/I.bin
  *     time COUNT                              runs COUNT times; "ok MEDIAN" in nanoseconds
+ *     load                                    "ok NANOSECONDS CACHE": from the file to a session; what the packed cache
+ *                                             did: unused, written, found
  *     memory                                  "ok ARENA NODES": bytes of the last run, nodes it executed
  * so that a driver can alternate runs of this process with runs of something else. */
 #include "allocator.h"
 #include "file.h"
-#include "model_import.h"
 #include "session.h"
 
 #include <inttypes.h>
@@ -26,6 +27,7 @@ struct bench {
     struct md_tensor inputs[MAX_INPUTS];
     char *bytes[MAX_INPUTS]; /* owned */
     clockid_t clock;
+    int64_t load_ns;
 };
 
 static int64_t now_ns(const struct bench *bench)
@@ -126,6 +128,10 @@ static void answer(struct bench *bench, char *line)
         struct md_run_memory memory;
         md_run_memory(bench->run, &memory);
         (void)snprintf(text, sizeof text, " %zu %zu", memory.arena_bytes, memory.node_count); /* fits */
+    } else if (strcmp(line, "load") == 0) {
+        static const char *const caches[] = { "unused", "written", "found" };
+        const enum md_packed_cache cache = md_session_packed_cache(bench->session);
+        (void)snprintf(text, sizeof text, " %" PRId64 " %s", bench->load_ns, caches[cache]); /* fits */
     } else {
         code = md_fail(&error, MD_INVALID_ARGUMENT, "unknown command \"%s\"", line);
     }
@@ -139,9 +145,9 @@ static void answer(struct bench *bench, char *line)
 static enum md_code load(struct bench *bench, const char *path, const struct md_session_options *options,
                          struct md_error *error)
 {
-    struct md_model *model;
-    MD_TRY(md_model_open(md_process_allocator(), path, &model, error));
-    MD_TRY(md_session_create(md_process_allocator(), model, options, &bench->session, error));
+    const int64_t begin = now_ns(bench);
+    MD_TRY(md_session_open(md_process_allocator(), path, options, &bench->session, error));
+    bench->load_ns = now_ns(bench) - begin;
     if (md_session_input_count(bench->session) > MAX_INPUTS)
         return md_fail(error, MD_UNIMPLEMENTED, "more than %d inputs", (int)MAX_INPUTS);
     return md_run_create(bench->session, &bench->run, error);
@@ -155,6 +161,8 @@ static bool read_options(int argc, char **argv, struct md_session_options *optio
             options->disabled_passes = argv[i + 1];
         else if (strcmp(argv[i], "--precision") == 0)
             good = md_precision_find(md_span_of(argv[i + 1]), &options->precision);
+        else if (strcmp(argv[i], "--cache") == 0)
+            options->packed_cache_from_bytes = strcmp(argv[i + 1], "true") == 0;
         else
             good = false;
     }
@@ -171,7 +179,8 @@ int main(int argc, char **argv)
     bench.clock = clock != NULL && strcmp(clock, "cpu") == 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
     struct md_session_options options = { .disabled_passes = NULL };
     if (!read_options(argc, argv, &options)) {
-        fprintf(stderr, "usage: bench_model MODEL [--disable PASSES] [--precision fp32|bf16|int8]\n");
+        fprintf(stderr, "usage: bench_model MODEL [--disable PASSES] [--precision fp32|bf16|int8] "
+                        "[--cache true|false]\n");
         return 2;
     }
     enum md_code code = load(&bench, argv[1], &options, &error);
