@@ -3,6 +3,7 @@
 #include "sha256.h"
 
 #include "arena.h"
+#include "file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -119,6 +120,8 @@ static enum md_code collect(struct folder_walk *walk, const char *folder, int de
             break;
         }
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (md_file_is_packed(entry->d_name)) /* ours: it comes and goes with loads */
             continue;
         const char *name =
             md_arena_printf(&walk->arena, "%s%s%s", folder, folder[0] != '\0' ? "/" : "", entry->d_name);

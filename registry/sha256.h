@@ -15,6 +15,7 @@ enum { MD_SHA256_HEX_SIZE = 65 }; /* 64 lower-case digits and a NUL */
  *
  *     cd <path> && find -L * -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
  *
+ * after leaving out *.packed and *.packed.part, which loads make beside a model (base/file.h).
  * (there `*` leaves out names that start with a dot; here they are part of the content). Names are relative
  * and separated by '/'. Symbolic links count as what they point to, which must lie below `path` as well.
  * *out_size_bytes is the sum of the sizes. Files are streamed, never mapped or held whole. Any thread.

@@ -41,6 +41,8 @@ static const struct option options[] = {
       "models to load at start besides those of the registry: NAME[:VERSION],..." },
     { "load-all", OPTION_BOOL, FIELD(load_all), "false", 0, 0, NULL,
       "load every version of the repository at start" },
+    { "packed-cache", OPTION_BOOL, FIELD(packed_cache), "true", 0, 0, NULL,
+      "keep the packed weights of large models beside their model.onnx, for the next load" },
     { "threads", OPTION_NUMBER, FIELD(threads), "0", 0, MD_MAX_THREADS, NULL,
       "cores to compute with: one request takes all of them, many take one each; 0: those of the machine" },
     { "max-inflight", OPTION_NUMBER, FIELD(max_inflight), "256", 1, 65536, NULL,

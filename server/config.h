@@ -46,6 +46,7 @@ struct md_config {
     uint64_t log_format; /* enum md_log_format */
     uint64_t log_level;  /* enum md_log_level */
     bool load_all;
+    bool packed_cache;
     bool log_requests;
 
     struct md_arena arena;                       /* every string above */

@@ -31,6 +31,9 @@
 
 extern char **environ;
 
+/* Smaller models load in milliseconds anyway. */
+enum { PACKED_CACHE_FROM_BYTES = 8 << 20 };
+
 enum { RESTORE_THREADS = 2, AFTER_CANCEL_SECONDS = 10, QUIET_US = 100 * 1000, LINGER_US = 1000 * 1000 };
 
 /* Everything that lives as long as the process; NULL: not made yet. */
@@ -89,6 +92,7 @@ static enum md_code open_models(struct daemon *daemon, struct md_error *error)
     MD_TRY(md_registry_open(daemon->allocator, config->registry, &services->registry, error));
     MD_TRY(md_thread_pool_create(daemon->allocator, config->threads, &daemon->thread_pool, error));
     MD_TRY(md_pool_create(daemon->allocator, daemon->thread_pool, &services->pool, error));
+    md_pool_keep_packed_caches(services->pool, config->packed_cache ? PACKED_CACHE_FROM_BYTES : 0);
     MD_TRY(open_scheduler(daemon, error));
     const struct md_model_manager_options options = { .allocator = daemon->allocator,
                                                       .registry = services->registry,

@@ -44,6 +44,11 @@ const struct md_allocator *md_process_allocator(void)
     return &process;
 }
 
+void md_process_allocator_trim(void)
+{
+    (void)malloc_trim(0); /* says whether there was anything */
+}
+
 void *md_allocate(const struct md_allocator *allocator, size_t size)
 {
     return allocator->allocate(allocator, size);

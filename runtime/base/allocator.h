@@ -21,6 +21,9 @@ struct md_allocator {
 /* malloc and free. Static, immutable. */
 const struct md_allocator *md_process_allocator(void);
 
+/* Gives free memory of the process back to the system: after a model let go of what it does not need. */
+void md_process_allocator_trim(void);
+
 void *md_allocate(const struct md_allocator *allocator, size_t size);
 /* Zeroed; NULL also when count * size overflows. */
 void *md_allocate_zeroed(const struct md_allocator *allocator, size_t count, size_t size);

@@ -5,18 +5,20 @@
 #include "checked.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Blocks double up to a size that the process allocator puts on huge pages. */
-enum { DEFAULT_BLOCK_SIZE = 16 * 1024, MAX_BLOCK_SIZE = 8 * 1024 * 1024, SMALL_ALIGNMENT = 16, LARGE_SIZE = 256 };
+enum { DEFAULT_BLOCK_SIZE = 16 * 1024, MAX_BLOCK_SIZE = 8 * 1024 * 1024, SMALL_ALIGNMENT = 16, LARGE_SIZE = 256, ALONE_SIZE = 128 * 1024 };
 
 struct md_arena_block {
     struct md_arena_block *next;
     size_t capacity;
     size_t used;
-    size_t padding[5]; /* the bytes that follow start at a multiple of MD_ALIGNMENT */
+    bool alone;        /* holds one piece of md_arena_allocate_alone */
+    size_t padding[4]; /* the bytes that follow start at a multiple of MD_ALIGNMENT */
 };
 _Static_assert(sizeof(struct md_arena_block) == MD_ALIGNMENT, "block header keeps the alignment");
 
@@ -59,17 +61,35 @@ void md_arena_reset(struct md_arena *arena)
     arena->used_bytes = 0;
 }
 
-static struct md_arena_block *add_block(struct md_arena *arena, size_t size)
+/* An empty block, in no list. */
+static struct md_arena_block *new_block(const struct md_arena *arena, size_t capacity)
 {
-    size_t capacity = arena->block_size > size ? arena->block_size : size;
     size_t total;
-    if (!md_checked_add(capacity, sizeof(struct md_arena_block), &total))
-        return NULL;
-    struct md_arena_block *block = md_allocate(arena->allocator, total);
+    struct md_arena_block *block =
+        md_checked_add(capacity, sizeof *block, &total) ? md_allocate(arena->allocator, total) : NULL;
+    if (block != NULL)
+        *block = (struct md_arena_block){ .capacity = capacity };
+    return block;
+}
+
+/* A block for `size` bytes alone. It goes behind the newest block, which stays open for what is small. */
+static struct md_arena_block *add_behind(struct md_arena *arena, size_t size)
+{
+    struct md_arena_block *block = new_block(arena, size);
     if (block == NULL)
         return NULL;
-    block->capacity = capacity;
-    block->used = 0;
+    block->next = arena->blocks->next;
+    arena->blocks->next = block;
+    return block;
+}
+
+static struct md_arena_block *add_block(struct md_arena *arena, size_t size)
+{
+    if (size >= MAX_BLOCK_SIZE / 2 && arena->blocks != NULL)
+        return add_behind(arena, size);
+    struct md_arena_block *block = new_block(arena, arena->block_size > size ? arena->block_size : size);
+    if (block == NULL)
+        return NULL;
     block->next = arena->blocks;
     arena->blocks = block;
     if (arena->block_size < MAX_BLOCK_SIZE)
@@ -98,6 +118,32 @@ void *md_arena_allocate(struct md_arena *arena, size_t size)
     block->used = size;
     arena->used_bytes += size;
     return block_bytes(block);
+}
+
+void *md_arena_allocate_alone(struct md_arena *arena, size_t size)
+{
+    if (size < ALONE_SIZE || size > SIZE_MAX / 2 || arena->blocks == NULL)
+        return md_arena_allocate(arena, size);
+    struct md_arena_block *block = add_behind(arena, size);
+    if (block == NULL)
+        return NULL;
+    block->used = size;
+    block->alone = true;
+    arena->used_bytes += size;
+    return block_bytes(block);
+}
+
+void md_arena_release(struct md_arena *arena, const void *memory)
+{
+    for (struct md_arena_block **link = &arena->blocks; *link != NULL; link = &(*link)->next) {
+        struct md_arena_block *block = *link;
+        if (!block->alone || block_bytes(block) != memory)
+            continue;
+        *link = block->next;
+        arena->used_bytes -= block->used;
+        md_release(arena->allocator, block);
+        return;
+    }
 }
 
 void *md_arena_allocate_zeroed(struct md_arena *arena, size_t count, size_t size)

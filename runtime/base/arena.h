@@ -24,6 +24,10 @@ void md_arena_reset(struct md_arena *arena);
 /* Borrowed until reset or cleanup. Aligned to 16 bytes, to 64 from 256 bytes on. Not zeroed.
  * NULL when there is no memory. */
 void *md_arena_allocate(struct md_arena *arena, size_t size);
+/* The same, but what is large may be given back before the rest (md_arena_release): constants of a model. */
+void *md_arena_allocate_alone(struct md_arena *arena, size_t size);
+/* Frees what md_arena_allocate_alone gave; anything else that is in the arena, or not in it, stays as it is. */
+void md_arena_release(struct md_arena *arena, const void *memory);
 /* Zeroed; NULL also when count * size overflows. count 0 gives a unique pointer. */
 void *md_arena_allocate_zeroed(struct md_arena *arena, size_t count, size_t size);
 /* NUL-terminated copy of `size` bytes. */

@@ -123,7 +123,11 @@ static enum md_code map_file(struct md_external_data *external, const char *loca
     int32_t index = (int32_t)model->mapping_count;
     if (!md_name_map_add(&external->files, md_span_of(location), index))
         return md_fail_memory(error, "external data");
+    const char *name = md_arena_printf(&model->arena, "%s", location);
+    if (name == NULL)
+        return md_fail_memory(error, "external data");
     MD_TRY(md_file_map(path, &model->mappings[index], error));
+    model->mappings[index].name = name;
     model->mapping_count++;
     external->mapped_bytes += model->mappings[index].size;
     *out_index = index;

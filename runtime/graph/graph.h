@@ -80,10 +80,13 @@ struct md_model {
     const struct md_opset *opsets;
     size_t constant_bytes; /* of all initializers */
     size_t mapping_count;  /* the model file and its external data */
-    struct md_file_mapping *mappings;
+    struct md_file_mapping *mappings; /* name: path in the model's folder */
+    size_t released_bytes; /* of the mappings, given back to the system */
     const struct md_allocator *allocator; /* of the struct itself */
 };
 
+/* Without a graph. NULL: no memory. Ends with md_model_destroy. */
+struct md_model *md_model_create(const struct md_allocator *allocator);
 void md_model_destroy(struct md_model *model); /* NULL is allowed */
 
 /* The imported version of a domain; 0: not imported. */

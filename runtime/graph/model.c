@@ -5,6 +5,16 @@
 
 #include <string.h>
 
+struct md_model *md_model_create(const struct md_allocator *allocator)
+{
+    struct md_model *model = md_allocate_zeroed(allocator, 1, sizeof *model);
+    if (model == NULL)
+        return NULL;
+    model->allocator = allocator;
+    md_arena_init(&model->arena, allocator, 0);
+    return model;
+}
+
 void md_model_destroy(struct md_model *model)
 {
     if (model == NULL)

@@ -1,7 +1,6 @@
 /* model_import.c - ModelProto: the two ways in, producer, opsets; see model_import.h and importer.h. */
 #include "model_import.h"
 
-#include "allocator.h"
 #include "importer.h"
 
 #include <inttypes.h>
@@ -100,18 +99,6 @@ static enum md_code import_model(struct md_importer *importer, struct md_error *
     return MD_OK;
 }
 
-static enum md_code model_create(const struct md_allocator *allocator, struct md_model **out_model,
-                                 struct md_error *error)
-{
-    struct md_model *model = md_allocate_zeroed(allocator, 1, sizeof *model);
-    if (model == NULL)
-        return md_fail_memory(error, "model");
-    model->allocator = allocator;
-    md_arena_init(&model->arena, allocator, 0);
-    *out_model = model;
-    return MD_OK;
-}
-
 /* Takes the model: destroys it on failure. */
 static enum md_code fill_model(struct md_model *model, struct md_span bytes, bool keep_bytes,
                                const char *directory, size_t mapping_capacity, struct md_model **out_model,
@@ -132,16 +119,18 @@ enum md_code md_model_import(const struct md_allocator *allocator, const void *b
                              bool keep_bytes, const char *directory, struct md_model **out_model,
                              struct md_error *error)
 {
-    struct md_model *model;
-    MD_TRY(model_create(allocator, &model, error));
+    struct md_model *model = md_model_create(allocator);
+    if (model == NULL)
+        return md_fail_memory(error, "model");
     return fill_model(model, (struct md_span){ bytes, size }, keep_bytes, directory, 0, out_model, error);
 }
 
 enum md_code md_model_open(const struct md_allocator *allocator, const char *path,
                            struct md_model **out_model, struct md_error *error)
 {
-    struct md_model *model;
-    MD_TRY(model_create(allocator, &model, error));
+    struct md_model *model = md_model_create(allocator);
+    if (model == NULL)
+        return md_fail_memory(error, "model");
     size_t capacity = 0;
     const char *slash = strrchr(path, '/');
     const char *directory = slash == path ? md_arena_printf(&model->arena, "/")
@@ -156,7 +145,12 @@ enum md_code md_model_open(const struct md_allocator *allocator, const char *pat
         md_model_destroy(model);
         return code;
     }
+    model->mappings[0].name = md_arena_printf(&model->arena, "%s", slash != NULL ? slash + 1 : path);
     model->mapping_count = 1;
+    if (model->mappings[0].name == NULL) {
+        md_model_destroy(model);
+        return md_fail_memory(error, "path");
+    }
     struct md_span bytes = { model->mappings[0].bytes, model->mappings[0].size };
     code = fill_model(model, bytes, true, directory, capacity, out_model, error);
     return code == MD_OK ? MD_OK : md_fail_prefix(error, code, "model file \"%s\"", path);

@@ -78,7 +78,7 @@ static enum md_code adopt(struct md_tensor_source *source, struct md_span bytes,
         return MD_OK;
     }
     size_t size = md_tensor_size(tensor);
-    unsigned char *to = md_arena_allocate(source->arena, size);
+    unsigned char *to = md_arena_allocate_alone(source->arena, size);
     if (to == NULL)
         return md_fail_memory(error, "elements");
     tensor->bytes = to;

@@ -5,6 +5,7 @@
 #include "operator_table.h"
 #include "parallel.h"
 #include "parameters.h"
+#include "prepared.h"
 
 struct linear_parameters {
     enum md_gemm_activation activation;
@@ -58,7 +59,10 @@ static enum md_code linear_configure(const struct md_configuration *configuratio
     parameters->depth = (size_t)b->shape.dims[transpose != 0];
     parameters->columns = (size_t)b->shape.dims[transpose == 0];
     *out_parameters = parameters;
-    return pack(configuration, b, transpose != 0, parameters);
+    MD_TRY(pack(configuration, b, transpose != 0, parameters));
+    if (parameters->packed_b != NULL || parameters->narrow_b != NULL)
+        md_constant_release(configuration, 1);
+    return MD_OK;
 }
 
 static enum md_code request_scratch(struct md_invocation *invocation, const struct linear_parameters *parameters)

@@ -2,6 +2,7 @@
 #include "gemm_operand.h"
 
 #include "arena.h"
+#include "prepared.h"
 
 bool md_gemm_type_of(enum md_datatype datatype, enum md_gemm_type *out_type)
 {
@@ -35,11 +36,17 @@ enum md_code md_pack_weight(const struct md_configuration *configuration, const 
         !md_gemm_type_of(tensor->datatype, &type) || !md_matrix_pack_size(type, depth, columns, &size))
         return MD_OK;
     struct md_packed_matrix *packed = md_arena_allocate(configuration->arena, sizeof *packed);
-    void *panels = md_arena_allocate(configuration->arena, size);
-    if (packed == NULL || panels == NULL)
+    void *panels;
+    bool ready;
+    if (packed == NULL)
         return md_fail_memory(configuration->error, "packed weights");
-    struct md_matrix b = { md_element_at(tensor, offset), row_stride, column_stride };
-    md_matrix_pack(type, depth, columns, &b, panels, packed);
+    MD_TRY(md_prepared_take(configuration, "panels", size, &panels, &ready));
+    if (ready) {
+        *packed = (struct md_packed_matrix){ type, depth, columns, panels };
+    } else {
+        struct md_matrix b = { md_element_at(tensor, offset), row_stride, column_stride };
+        md_matrix_pack(type, depth, columns, &b, panels, packed);
+    }
     *out_packed = packed;
     return MD_OK;
 }
@@ -64,11 +71,17 @@ enum md_code md_pack_narrow_weight(const struct md_configuration *configuration,
         !md_narrow_pack_size(type, depth, columns, &size))
         return MD_OK;
     struct md_narrow_matrix *matrix = md_arena_allocate(configuration->arena, sizeof *matrix);
-    void *bytes = md_arena_allocate(configuration->arena, size);
-    if (matrix == NULL || bytes == NULL)
+    void *bytes;
+    bool ready;
+    if (matrix == NULL)
         return md_fail_memory(configuration->error, "packed weights");
-    struct md_matrix b = { md_element_at(tensor, offset), row_stride, column_stride };
-    md_narrow_pack(type, depth, columns, &b, bytes, matrix);
+    MD_TRY(md_prepared_take(configuration, "narrow panels", size, &bytes, &ready));
+    if (ready) { /* made of floats, so its zero points are 0 */
+        *matrix = (struct md_narrow_matrix){ type, depth, columns, true, bytes };
+    } else {
+        struct md_matrix b = { md_element_at(tensor, offset), row_stride, column_stride };
+        md_narrow_pack(type, depth, columns, &b, bytes, matrix);
+    }
     *out_matrix = matrix;
     return MD_OK;
 }

@@ -6,6 +6,7 @@
 #include "operator_table.h"
 #include "parallel.h"
 #include "parameters.h"
+#include "prepared.h"
 
 #include "broadcast_loop.h"
 
@@ -217,9 +218,12 @@ static enum md_code gemm_configure(const struct md_configuration *configuration,
         return MD_OK;
     bool transpose = parameters->transpose_b;
     ptrdiff_t width = (ptrdiff_t)b->shape.dims[1];
-    return md_pack_weight(configuration, b, 0, (size_t)b->shape.dims[transpose ? 1 : 0],
+    MD_TRY(md_pack_weight(configuration, b, 0, (size_t)b->shape.dims[transpose ? 1 : 0],
                           (size_t)b->shape.dims[transpose ? 0 : 1], transpose ? 1 : width,
-                          transpose ? width : 1, &parameters->packed_b);
+                          transpose ? width : 1, &parameters->packed_b));
+    if (parameters->packed_b != NULL)
+        md_constant_release(configuration, 1);
+    return MD_OK;
 }
 
 static enum md_code fused_configure(const struct md_configuration *configuration, const void **out_parameters)

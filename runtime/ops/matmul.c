@@ -4,6 +4,7 @@
 #include "operator_table.h"
 #include "parallel.h"
 #include "parameters.h"
+#include "prepared.h"
 
 struct matmul_parameters {
     struct md_matrix_view a_view, b_view;
@@ -89,9 +90,12 @@ static enum md_code pack_b(const struct md_configuration *configuration, struct 
     if (b == NULL || b->shape.rank != 2)
         return MD_OK;
     struct md_matrix_operand operand = md_matrix_operand_of(&b->shape, false, parameters->b_view);
-    return md_pack_weight(configuration, b, 0, (size_t)operand.rows, (size_t)operand.columns,
+    MD_TRY(md_pack_weight(configuration, b, 0, (size_t)operand.rows, (size_t)operand.columns,
                           (ptrdiff_t)operand.row_stride, (ptrdiff_t)operand.column_stride,
-                          &parameters->packed_b);
+                          &parameters->packed_b));
+    if (parameters->packed_b != NULL)
+        md_constant_release(configuration, 1);
+    return MD_OK;
 }
 
 static enum md_code matmul_configure(const struct md_configuration *configuration,

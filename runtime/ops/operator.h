@@ -31,8 +31,10 @@ struct md_configuration {
     size_t input_count;    /* trailing absent inputs are not counted */
     size_t output_count;
     /* input_count entries: the tensor if the input is a constant of the model, else NULL. The bytes live as
-     * long as the parameters. */
+     * long as the parameters, unless configure releases them. */
     const struct md_tensor *const *constants;
+    bool *released;        /* input_count entries: set by md_constant_release */
+    struct md_prepared *prepared; /* see prepared.h; NULL: what is prepared is not remembered */
     struct md_arena *arena; /* for the parameters */
     struct md_error *error;
 };

@@ -5,6 +5,7 @@
 #include "operator_table.h"
 #include "padding_mask.h"
 #include "parameters.h"
+#include "prepared.h"
 
 #include <math.h>
 
@@ -271,9 +272,12 @@ static enum md_code attention_configure(const struct md_configuration *configura
     *out_parameters = parameters;
     if (weights == NULL || weights->shape.rank != 2)
         return MD_OK;
-    return md_pack_weight(configuration, weights, 0, (size_t)weights->shape.dims[0],
+    MD_TRY(md_pack_weight(configuration, weights, 0, (size_t)weights->shape.dims[0],
                           (size_t)weights->shape.dims[1], (ptrdiff_t)weights->shape.dims[1], 1,
-                          &parameters->packed);
+                          &parameters->packed));
+    if (parameters->packed != NULL)
+        md_constant_release(configuration, INPUT_WEIGHTS);
+    return MD_OK;
 }
 
 const struct md_operator md_operators_projected_attention[] = {

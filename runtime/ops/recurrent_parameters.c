@@ -3,6 +3,7 @@
 
 #include "gemm_operand.h"
 #include "parameters.h"
+#include "prepared.h"
 
 static enum md_code read_direction(const struct md_configuration *configuration,
                                    struct md_recurrent_parameters *parameters)
@@ -121,10 +122,15 @@ static enum md_code pack_part(const struct md_configuration *configuration,
     if (!md_matrix_pack_size(type, depth, columns, &size))
         return MD_OK;
     struct md_packed_matrix *packed = md_arena_allocate(configuration->arena, sizeof *packed);
-    void *panels = md_arena_allocate(configuration->arena, size);
-    if (packed == NULL || panels == NULL)
+    void *panels;
+    bool ready;
+    if (packed == NULL)
         return md_fail_memory(configuration->error, "packed weights");
-    md_recurrent_pack(cell, weights, type, direction, depth, width, first, columns, panels, packed);
+    MD_TRY(md_prepared_take(configuration, "recurrent panels", size, &panels, &ready));
+    if (ready)
+        *packed = (struct md_packed_matrix){ type, depth, columns, panels };
+    else
+        md_recurrent_pack(cell, weights, type, direction, depth, width, first, columns, panels, packed);
     *out_packed = packed;
     return MD_OK;
 }
@@ -145,16 +151,23 @@ static enum md_code pack_weights(const struct md_configuration *configuration,
         return MD_OK;
     if (!cell->quantized && !md_gemm_type_of(w.elements->datatype, &type))
         return MD_OK;
+    bool all = true;
     for (size_t d = 0; d < parameters->directions; d++) {
         size_t first = 0;
         MD_TRY(pack_part(configuration, cell, &w, type, d, input_size, width, 0, width,
                          &parameters->input_weights[d]));
+        all = all && parameters->input_weights[d] != NULL;
         for (size_t i = 0; i < cell->parts; i++) {
             size_t columns = cell->part_gates[i] * hidden;
             MD_TRY(pack_part(configuration, cell, &r, type, d, hidden, width, first, columns,
                              &parameters->recurrent_weights[d][i]));
+            all = all && parameters->recurrent_weights[d][i] != NULL;
             first += columns;
         }
+    }
+    if (all) {
+        md_constant_release(configuration, 1);
+        md_constant_release(configuration, 2);
     }
     return MD_OK;
 }

@@ -166,7 +166,7 @@ static enum md_code prepare(struct check *check, const char *directory, struct m
                                                   sizeof *check->differences);
     if (check->differences == NULL)
         return md_fail_memory(error, "accuracy check");
-    MD_TRY(md_loaded_version_open_session(version->pool, version->counting.parent, directory, MD_PRECISION_FP32,
+    MD_TRY(md_loaded_version_open_session(version->pool, version->counting.parent, directory, MD_PRECISION_FP32, 0,
                                           &check->reference,
                                           error));
     MD_TRY(md_run_create(check->reference, &check->reference_run, error));

@@ -1,9 +1,7 @@
 /* loaded_version.c - see loaded_version.h. */
 #include "loaded_version.h"
 
-#include "graph.h"
 #include "load_settings.h"
-#include "model_import.h"
 #include "session.h"
 #include "task.h"
 
@@ -11,28 +9,20 @@
 
 enum { MAX_PATH_BYTES = 4096 };
 
-static size_t mapped_bytes(const struct md_model *model)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < model->mapping_count; i++)
-        bytes += model->mappings[i].size;
-    return bytes;
-}
-
 enum md_code md_loaded_version_open_session(const struct md_pool *pool, const struct md_allocator *allocator,
-                                            const char *directory, enum md_precision precision, struct md_session **out_session,
+                                            const char *directory, enum md_precision precision,
+                                            size_t packed_cache_from_bytes, struct md_session **out_session,
                                             struct md_error *error)
 {
     const struct md_session_options options = { .precision = precision,
-                                                 .thread_pool = md_pool_thread_pool(pool) };
+                                                 .thread_pool = md_pool_thread_pool(pool),
+                                                 .packed_cache_from_bytes = packed_cache_from_bytes };
     char path[MAX_PATH_BYTES];
     int size = snprintf(path, sizeof path, "%s/model.onnx", directory);
     if (size < 0 || (size_t)size >= sizeof path)
         return md_fail(error, MD_INVALID_ARGUMENT, "path \"%s/model.onnx\" is longer than %zu bytes",
                        directory, sizeof path - 1);
-    struct md_model *model = NULL;
-    MD_TRY(md_model_open(allocator, path, &model, error));
-    return md_session_create(allocator, model, &options, out_session, error); /* takes the model in any case */
+    return md_session_open(allocator, path, &options, out_session, error);
 }
 
 /* What the load asks for, else what model.json says. */
@@ -57,8 +47,8 @@ static enum md_code build(struct md_loaded_version *version, const char *directo
     const struct md_allocator *allocator = &version->counting.allocator;
     MD_TRY(choose_precision(version, directory, precision, error));
     MD_TRY(md_loaded_version_open_session(version->pool, allocator, directory, version->accuracy.precision,
-                                          &version->session, error));
-    version->mapped_bytes = mapped_bytes(md_session_model(version->session));
+                                          md_pool_packed_cache_from_bytes(version->pool), &version->session, error));
+    version->mapped_bytes = md_session_mapped_bytes(version->session);
     return md_task_create(allocator, directory, version->session, &version->task, error);
 }
 

@@ -39,10 +39,13 @@ MD_NODISCARD enum md_code md_loaded_version_create(struct md_pool *pool, const s
                                                    const enum md_precision *precision,
                                                    struct md_loaded_version **out_version,
                                                    struct md_error *error);
-/* The session of <directory>/model.onnx, owned by the caller (md_session_destroy). */
+size_t md_pool_packed_cache_from_bytes(const struct md_pool *pool); /* pool.c */
+/* The session of <directory>/model.onnx, owned by the caller (md_session_destroy). packed_cache_from_bytes: see
+ * md_session_options. */
 MD_NODISCARD enum md_code md_loaded_version_open_session(const struct md_pool *pool, const struct md_allocator *allocator,
-                                                         const char *directory, enum md_precision precision, struct md_session **out_session,
-                                                         struct md_error *error);
+                                                         const char *directory, enum md_precision precision,
+                                                         size_t packed_cache_from_bytes,
+                                                         struct md_session **out_session, struct md_error *error);
 /* Gives back everything but the struct itself, which others may still find in a list. No run may be out. */
 void md_loaded_version_empty(struct md_loaded_version *version);
 void md_loaded_version_destroy(struct md_loaded_version *version); /* emptied or not; NULL is allowed */

@@ -15,6 +15,7 @@
 struct md_pool {
     const struct md_allocator *allocator;
     struct md_thread_pool *thread_pool;     /* borrowed, or NULL */
+    size_t packed_cache_from_bytes;         /* immutable after the first load */
     struct {                                /* touch only with synced.lock held */
         struct md_mutex lock;
         pthread_cond_t drained;             /* signalled when a version has left `draining` */
@@ -103,6 +104,16 @@ static bool wait_until_gone_locked(struct md_pool *pool, uint64_t serial, int64_
 }
 
 /* ---- life ---- */
+
+void md_pool_keep_packed_caches(struct md_pool *pool, size_t from_bytes)
+{
+    pool->packed_cache_from_bytes = from_bytes;
+}
+
+size_t md_pool_packed_cache_from_bytes(const struct md_pool *pool)
+{
+    return pool->packed_cache_from_bytes;
+}
 
 enum md_code md_pool_create(const struct md_allocator *allocator, struct md_thread_pool *thread_pool,
                             struct md_pool **out_pool, struct md_error *error)

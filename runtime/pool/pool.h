@@ -31,6 +31,10 @@ MD_NODISCARD enum md_code md_pool_create(const struct md_allocator *allocator, s
 /* Nothing may be pinned any more. NULL is allowed. */
 void md_pool_destroy(struct md_pool *pool);
 
+/* Before the first load: models with at least so many bytes of constants get a packed cache (session.h). 0, which it is at
+ * first: none. */
+void md_pool_keep_packed_caches(struct md_pool *pool, size_t from_bytes);
+
 /* Called without locks, on the loading thread, when the version has been built and is about to be warmed up. */
 typedef void (*md_pool_warming_fn)(void *owner);
 
@@ -43,7 +47,7 @@ struct md_pool_load_options {
 /* Loads <directory>/model.onnx with its tokenizer.json, config.json, model.json as `model` version `version`, runs it
  * once to warm up, compares it with FP32 if it has another precision, and makes it visible. options may be NULL. A
  * version that is already loaded is replaced in one step: requests that have pinned the old one finish on it.
- * Errors: those of md_load_settings_read, md_model_open, md_session_create, md_task_create and the warm-up run;
+ * Errors: those of md_load_settings_read, md_session_open, md_task_create and the warm-up run;
  * FAILED_PRECONDITION: it differs from FP32 by more than its bound, or nothing could be compared. On failure what was
  * loaded stays as it was. */
 MD_NODISCARD enum md_code md_pool_load(struct md_pool *pool, const char *model, uint64_t version, const char *directory,

@@ -163,6 +163,9 @@ static enum md_code run_subgraph(struct md_invocation *invocation, size_t index,
                                  size_t input_count, struct md_value *out_outputs, size_t output_count)
 {
     struct step_run *step = step_of(invocation);
+    if (index >= step->step->node->subgraph_count)
+        return md_fail(invocation->error, MD_INVALID_ARGUMENT, "the node has %zu subgraphs, it needs number %zu",
+                       step->step->node->subgraph_count, index);
     const struct md_program *program = step->step->subprograms[index];
     const struct md_graph *graph = program->graph;
     if (input_count != graph->input_count || output_count != graph->output_count)

@@ -11,6 +11,8 @@ struct md_session {
     struct md_model *model;       /* owned */
     struct md_program *program;   /* in the model's arena */
     size_t program_count;
+    struct md_prepared prepared;  /* likewise */
+    enum md_packed_cache packed_cache;
     size_t max_run_bytes;
     struct md_thread_pool *thread_pool; /* or NULL */
     size_t input_count, output_count;

@@ -64,8 +64,23 @@ static enum md_code check_arity(const struct md_node *node, const struct md_oper
     return MD_OK;
 }
 
+/* A constant without elements may only go where they are not read. */
+static enum md_code check_elements(const struct md_graph *graph, const struct md_step *step, struct md_error *error)
+{
+    const struct md_node *node = step->node;
+    for (size_t i = 0; i < node->input_count; i++) {
+        const struct md_tensor *constant =
+            node->inputs[i] == MD_NO_VALUE ? NULL : graph->values[node->inputs[i]].constant;
+        if (constant != NULL && constant->bytes == NULL && constant->count > 0 &&
+            (step->released == NULL || !step->released[i]))
+            return md_fail(error, MD_INTERNAL, "node \"%s\" (%s): constant input %zu has no elements", node->name,
+                           node->op_type, i);
+    }
+    return MD_OK;
+}
+
 static enum md_code configure_step(struct md_model *model, const struct md_graph *graph, enum md_precision precision,
-                                   struct md_step *step, struct md_error *error)
+                                   struct md_prepared *prepared, struct md_step *step, struct md_error *error)
 {
     const struct md_node *node = step->node;
     MD_TRY(check_arity(node, step->row, error));
@@ -73,7 +88,8 @@ static enum md_code configure_step(struct md_model *model, const struct md_graph
         return MD_OK;
     const struct md_tensor **constants =
         md_arena_allocate_zeroed(&model->arena, node->input_count, sizeof *constants);
-    if (constants == NULL)
+    bool *released = md_arena_allocate_zeroed(&model->arena, node->input_count, sizeof *released);
+    if (constants == NULL || released == NULL)
         return md_fail_memory(error, "node configuration");
     for (size_t i = 0; i < node->input_count; i++)
         if (node->inputs[i] != MD_NO_VALUE)
@@ -86,12 +102,15 @@ static enum md_code configure_step(struct md_model *model, const struct md_graph
         .input_count = node->input_count,
         .output_count = node->output_count,
         .constants = constants,
+        .released = released,
+        .prepared = prepared,
         .arena = &model->arena,
         .error = error,
     };
     enum md_code code = step->row->configure(&configuration, &step->parameters);
     if (code != MD_OK)
         return md_fail_prefix(error, code, "node \"%s\" (%s)", node->name, node->op_type);
+    step->released = released;
     return MD_OK;
 }
 
@@ -164,7 +183,8 @@ static enum md_code fill_liveness(struct md_model *model, struct md_program *pro
 }
 
 static enum md_code build(struct md_model *model, const struct md_graph *graph, enum md_precision precision,
-                          size_t *program_count, struct md_program **out_program, struct md_error *error)
+                          struct md_prepared *prepared, size_t *program_count, struct md_program **out_program,
+                          struct md_error *error)
 {
     struct md_program *program = md_arena_allocate_zeroed(&model->arena, 1, sizeof *program);
     if (program == NULL)
@@ -184,9 +204,11 @@ static enum md_code build(struct md_model *model, const struct md_graph *graph, 
         step->subprograms = md_arena_allocate_zeroed(&model->arena, node->subgraph_count, sizeof(void *));
         if (step->wanted == NULL || step->subprograms == NULL)
             return md_fail_memory(error, "program");
-        MD_TRY(configure_step(model, graph, precision, step, error));
+        MD_TRY(configure_step(model, graph, precision, prepared, step, error));
+        MD_TRY(check_elements(graph, step, error));
         for (size_t j = 0; j < node->subgraph_count; j++)
-            MD_TRY(build(model, node->subgraphs[j], precision, program_count, &step->subprograms[j], error));
+            MD_TRY(build(model, node->subgraphs[j], precision, prepared, program_count, &step->subprograms[j],
+                         error));
     }
     MD_TRY(fill_liveness(model, program, error));
     *out_program = program;
@@ -194,8 +216,9 @@ static enum md_code build(struct md_model *model, const struct md_graph *graph, 
 }
 
 enum md_code md_program_create(struct md_model *model, const struct md_graph *graph, enum md_precision precision,
-                               size_t *program_count, struct md_program **out_program, struct md_error *error)
+                               struct md_prepared *prepared, size_t *program_count, struct md_program **out_program,
+                               struct md_error *error)
 {
     MD_TRY(check_supported(graph, error));
-    return build(model, graph, precision, program_count, out_program, error);
+    return build(model, graph, precision, prepared, program_count, out_program, error);
 }

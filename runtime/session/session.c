@@ -2,7 +2,10 @@
 #include "executor.h"
 
 #include "allocator.h"
+#include "constant_release.h"
 #include "isa.h"
+#include "model_import.h"
+#include "packed_cache.h"
 #include "pass.h"
 
 #include <string.h>
@@ -27,38 +30,97 @@ static enum md_code make_signatures(struct md_model *model, const int32_t *value
     return MD_OK;
 }
 
+/* From the graph as passes have left it. */
 static enum md_code build(struct md_session *session, const struct md_session_options *options, struct md_error *error)
 {
     struct md_model *model = session->model;
     const struct md_graph *graph = model->graph;
-    MD_TRY(md_isa_check(error));
-    MD_TRY(md_passes_apply(model, options->disabled_passes, error));
-    MD_TRY(md_program_create(model, graph, options->precision, &session->program_count, &session->program, error));
+    MD_TRY(md_program_create(model, graph, options->precision, &session->prepared, &session->program_count,
+                             &session->program, error));
     session->input_count = graph->input_count;
     session->output_count = graph->output_count;
     MD_TRY(make_signatures(model, graph->inputs, graph->input_count, &session->inputs, error));
     return make_signatures(model, graph->outputs, graph->output_count, &session->outputs, error);
 }
 
-enum md_code md_session_create(const struct md_allocator *allocator, struct md_model *model,
-                               const struct md_session_options *options, struct md_session **out_session,
-                               struct md_error *error)
+static enum md_code build_from_source(struct md_session *session, const struct md_session_options *options,
+                                      struct md_error *error)
 {
-    static const struct md_session_options defaults = { .disabled_passes = NULL };
+    MD_TRY(md_isa_check(error));
+    MD_TRY(md_passes_apply(session->model, options->disabled_passes, error));
+    MD_TRY(build(session, options, error));
+    return md_constants_release(session->model, session->program, error);
+}
+
+/* Takes the model. NULL: no memory. */
+static struct md_session *session_new(const struct md_allocator *allocator, struct md_model *model,
+                                      const struct md_session_options *options)
+{
     struct md_session *session = md_allocate_zeroed(allocator, 1, sizeof *session);
-    options = options != NULL ? options : &defaults;
     if (session == NULL) {
         md_model_destroy(model);
-        return md_fail_memory(error, "session");
+        return NULL;
     }
     session->allocator = allocator;
     session->model = model;
     session->max_run_bytes = options->max_run_bytes > 0 ? options->max_run_bytes : (size_t)8 << 30;
     session->thread_pool = options->thread_pool;
-    enum md_code code = build(session, options, error);
+    return session;
+}
+
+static const struct md_session_options defaults = { .disabled_passes = NULL };
+
+enum md_code md_session_create(const struct md_allocator *allocator, struct md_model *model,
+                               const struct md_session_options *options, struct md_session **out_session,
+                               struct md_error *error)
+{
+    options = options != NULL ? options : &defaults;
+    struct md_session *session = session_new(allocator, model, options);
+    if (session == NULL)
+        return md_fail_memory(error, "session");
+    enum md_code code = build_from_source(session, options, error);
     if (code != MD_OK) {
         md_session_destroy(session);
         return code;
+    }
+    *out_session = session;
+    return MD_OK;
+}
+
+/* The session from the packed cache; NULL: there is none that fits. */
+static struct md_session *open_packed(const struct md_allocator *allocator, const char *path,
+                                      const struct md_session_options *options)
+{
+    struct md_model *model;
+    struct md_prepared prepared;
+    if (md_isa_check(NULL) != MD_OK || !md_packed_cache_read(allocator, path, options, &model, &prepared))
+        return NULL;
+    struct md_session *session = session_new(allocator, model, options);
+    if (session == NULL)
+        return NULL;
+    session->prepared = prepared;
+    session->packed_cache = MD_PACKED_CACHE_FOUND;
+    if (build(session, options, NULL) != MD_OK || session->prepared.next != session->prepared.count) {
+        md_session_destroy(session);
+        return NULL;
+    }
+    return session;
+}
+
+enum md_code md_session_open(const struct md_allocator *allocator, const char *path,
+                             const struct md_session_options *options, struct md_session **out_session,
+                             struct md_error *error)
+{
+    options = options != NULL ? options : &defaults;
+    const bool cached = options->packed_cache_from_bytes > 0;
+    struct md_session *session = cached ? open_packed(allocator, path, options) : NULL;
+    if (session == NULL) {
+        struct md_model *model;
+        MD_TRY(md_model_open(allocator, path, &model, error));
+        MD_TRY(md_session_create(allocator, model, options, &session, error)); /* takes the model in any case */
+        if (cached && model->constant_bytes >= options->packed_cache_from_bytes &&
+            md_packed_cache_write(allocator, path, options, model, &session->prepared))
+            session->packed_cache = MD_PACKED_CACHE_WRITTEN;
     }
     *out_session = session;
     return MD_OK;
@@ -113,4 +175,17 @@ int md_session_find_output(const struct md_session *session, struct md_span name
 const struct md_model *md_session_model(const struct md_session *session)
 {
     return session->model;
+}
+
+size_t md_session_mapped_bytes(const struct md_session *session)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < session->model->mapping_count; i++)
+        bytes += session->model->mappings[i].size;
+    return bytes - session->model->released_bytes;
+}
+
+enum md_packed_cache md_session_packed_cache(const struct md_session *session)
+{
+    return session->packed_cache;
 }

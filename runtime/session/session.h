@@ -23,6 +23,9 @@ struct md_session_options {
     enum md_precision precision; /* of products with constant weights */
     /* Helps every run; borrowed, must outlive the session. NULL: a run is one thread. Results are the same bits. */
     struct md_thread_pool *thread_pool;
+    /* md_session_open only: models with at least so many bytes of constants get a packed cache beside their file
+     * (packed_cache.h), from which the next load is many times faster. 0: none is looked for, and none is made. */
+    size_t packed_cache_from_bytes;
     size_t max_run_bytes; /* limit of one run's memory; 0: 8 GiB. Beyond it a run fails with RESOURCE_EXHAUSTED */
 };
 
@@ -42,6 +45,11 @@ struct md_signature {
 MD_NODISCARD enum md_code md_session_create(const struct md_allocator *allocator, struct md_model *model,
                                             const struct md_session_options *options,
                                             struct md_session **out_session, struct md_error *error);
+/* The model file at `path`, which is read as by md_model_open unless a packed cache of it is found. No trouble with the
+ * cache is an error. Errors: those of md_model_open and md_session_create. */
+MD_NODISCARD enum md_code md_session_open(const struct md_allocator *allocator, const char *path,
+                                          const struct md_session_options *options, struct md_session **out_session,
+                                          struct md_error *error);
 void md_session_destroy(struct md_session *session); /* no run may be left; NULL is allowed */
 
 size_t md_session_input_count(const struct md_session *session);
@@ -55,6 +63,15 @@ int md_session_find_output(const struct md_session *session, struct md_span name
 MD_NODISCARD enum md_code md_session_check_input(const struct md_session *session, size_t index,
                                                  const struct md_tensor *tensor, struct md_error *error);
 const struct md_model *md_session_model(const struct md_session *session);
+/* Bytes of the files that the session keeps in memory, besides what it has from its allocator. */
+size_t md_session_mapped_bytes(const struct md_session *session);
+/* What md_session_open did with the packed cache. */
+enum md_packed_cache {
+    MD_PACKED_CACHE_UNUSED, /* not asked for, the model is too small, or the cache could not be written */
+    MD_PACKED_CACHE_WRITTEN,
+    MD_PACKED_CACHE_FOUND
+};
+enum md_packed_cache md_session_packed_cache(const struct md_session *session);
 
 /* OK: *out_run is owned by the caller, who releases it with md_run_destroy. The session must outlive it. */
 MD_NODISCARD enum md_code md_run_create(const struct md_session *session, struct md_run **out_run,

@@ -9,8 +9,15 @@
 
 enum { MAX_RUNS = 10000 };
 
-static int64_t now_ns(clockid_t clock)
+static clockid_t clock_of_environment(void)
 {
+    const char *name = getenv("MD_BENCH_CLOCK");
+    return name != NULL && strcmp(name, "cpu") == 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+}
+
+int64_t md_bench_now_ns(void)
+{
+    const clockid_t clock = clock_of_environment();
     struct timespec now;
     (void)clock_gettime(clock, &now); /* fails only for a clock that does not exist */
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
@@ -26,15 +33,13 @@ enum md_code md_bench_time(const char *words, enum md_code (*run)(void *owner, s
                            char *out_text, size_t size, struct md_error *error)
 {
     static int64_t times[MAX_RUNS];
-    const char *name = getenv("MD_BENCH_CLOCK");
-    clockid_t clock = name != NULL && strcmp(name, "cpu") == 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
     long count = strtol(words, NULL, 10);
     if (count < 1 || count > MAX_RUNS)
         return md_fail(error, MD_INVALID_ARGUMENT, "%ld runs: 1 to %d are possible", count, (int)MAX_RUNS);
     for (long i = 0; i < count; i++) {
-        int64_t begin = now_ns(clock);
+        int64_t begin = md_bench_now_ns();
         MD_TRY(run(owner, error));
-        times[i] = now_ns(clock) - begin;
+        times[i] = md_bench_now_ns() - begin;
     }
     qsort(times, (size_t)count, sizeof times[0], by_size);
     (void)snprintf(out_text, size, "%" PRId64, times[count / 2]); /* fits */

@@ -7,6 +7,7 @@
 #include "status.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { MD_BENCH_LINE = 4096 };
 
@@ -22,8 +23,10 @@ struct md_bench_command {
 int md_bench_drive(enum md_code started, const struct md_error *error, const struct md_bench_command *commands,
                    void *owner);
 
-/* Runs `run` as often as `words` says, 1 to 10000 times, and puts the median nanoseconds into out_text. The clock is the
- * wall's, or with MD_BENCH_CLOCK=cpu the thread's: for machines that are shared with other work. */
+/* The wall's clock, or with MD_BENCH_CLOCK=cpu the thread's: for machines that are shared with other work. */
+int64_t md_bench_now_ns(void);
+
+/* Runs `run` as often as `words` says, 1 to 10000 times, and puts the median nanoseconds into out_text. */
 MD_NODISCARD enum md_code md_bench_time(const char *words, enum md_code (*run)(void *owner, struct md_error *error),
                                         void *owner, char *out_text, size_t size, struct md_error *error);
 

@@ -1,17 +1,20 @@
 /* bench_model.c - one loaded model, driven through stdin (bench_driver.h).
  *
- * Usage: bench_model MODEL [--disable PASSES] [--precision NAME] [--threads N]. Commands:
+ * Usage: bench_model MODEL [--disable PASSES] [--precision NAME] [--threads N]
+ * [--cache true]. Commands:
  *     input NAME DATATYPE FILE RANK DIMS...   sets an input from a file of raw elements
  *     outputs FOLDER                          runs once and writes output I to FOLDER/I.bin
  *     time COUNT                              runs COUNT times; "ok MEDIAN" in nanoseconds
+ *     load                                    "ok NANOSECONDS CACHE": from the file to a session; what the packed cache
+ *                                             did: unused, written, found
  *     memory                                  "ok ARENA NODES": bytes of the last run, nodes it executed */
 #include "allocator.h"
 #include "bench_driver.h"
 #include "file.h"
-#include "model_import.h"
 #include "session.h"
 #include "thread_pool.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +26,7 @@ struct bench {
     struct md_run *run;
     struct md_tensor inputs[MAX_INPUTS];
     char *bytes[MAX_INPUTS]; /* owned */
+    int64_t load_ns;
 };
 
 static enum md_code execute(void *owner, struct md_error *error)
@@ -97,12 +101,23 @@ static enum md_code read_memory(void *owner, char *words, char *out_text, size_t
     return MD_OK;
 }
 
+static enum md_code read_load(void *owner, char *words, char *out_text, size_t text_size, struct md_error *error)
+{
+    static const char *const caches[] = { "unused", "written", "found" };
+    const struct bench *bench = owner;
+    (void)words;
+    (void)error;
+    (void)snprintf(out_text, text_size, "%" PRId64 " %s", bench->load_ns,
+                   caches[md_session_packed_cache(bench->session)]); /* fits */
+    return MD_OK;
+}
+
 static enum md_code load(struct bench *bench, const char *path, const struct md_session_options *options,
                          struct md_error *error)
 {
-    struct md_model *model;
-    MD_TRY(md_model_open(md_process_allocator(), path, &model, error));
-    MD_TRY(md_session_create(md_process_allocator(), model, options, &bench->session, error));
+    const int64_t begin = md_bench_now_ns();
+    MD_TRY(md_session_open(md_process_allocator(), path, options, &bench->session, error));
+    bench->load_ns = md_bench_now_ns() - begin;
     if (md_session_input_count(bench->session) > MAX_INPUTS)
         return md_fail(error, MD_UNIMPLEMENTED, "more than %d inputs", (int)MAX_INPUTS);
     return md_run_create(bench->session, &bench->run, error);
@@ -118,6 +133,8 @@ static bool read_options(int argc, char **argv, struct md_session_options *optio
             good = md_precision_find(md_span_of(argv[i + 1]), &options->precision);
         else if (strcmp(argv[i], "--threads") == 0)
             *out_threads = (size_t)strtoul(argv[i + 1], NULL, 10); /* no number is 0, which makes no pool */
+        else if (strcmp(argv[i], "--cache") == 0)
+            options->packed_cache_from_bytes = strcmp(argv[i + 1], "true") == 0;
         else
             good = false;
     }
@@ -127,14 +144,16 @@ static bool read_options(int argc, char **argv, struct md_session_options *optio
 int main(int argc, char **argv)
 {
     static const struct md_bench_command commands[] = {
-        { "input", set_input }, { "outputs", write_outputs }, { "time", time_runs }, { "memory", read_memory }, { NULL, NULL }
+        { "input", set_input }, { "outputs", write_outputs }, { "time", time_runs }, { "memory", read_memory },
+        { "load", read_load }, { NULL, NULL }
     };
     struct md_session_options options = { .disabled_passes = NULL };
     struct bench bench = { .session = NULL };
     struct md_error error = { .message = "" };
     size_t threads = 1;
     if (!read_options(argc, argv, &options, &threads)) {
-        fprintf(stderr, "usage: bench_model MODEL [--disable PASSES] [--precision fp32|bf16|int8] [--threads N]\n");
+        fprintf(stderr, "usage: bench_model MODEL [--disable PASSES] [--precision fp32|bf16|int8] [--threads N] "
+                        "[--cache true|false]\n");
         return 2;
     }
     enum md_code code = md_thread_pool_create(md_process_allocator(), threads, &options.thread_pool, &error);

@@ -82,7 +82,7 @@ static const struct md_tensor *keep(struct md_model *model, const struct md_valu
     if (tensor == NULL)
         return NULL;
     *tensor = value->tensor;
-    tensor->bytes = md_arena_allocate(&model->arena, size);
+    tensor->bytes = md_arena_allocate_alone(&model->arena, size);
     if (tensor->bytes == NULL)
         return NULL;
     if (size > 0)
@@ -144,7 +144,8 @@ static enum md_code run_part(struct folding *folding, struct md_error *error)
 {
     size_t program_count = 0;
     struct md_program *program;
-    if (md_program_create(folding->model, &folding->part, MD_PRECISION_FP32, &program_count, &program, NULL) != MD_OK)
+    if (md_program_create(folding->model, &folding->part, MD_PRECISION_FP32, NULL, &program_count, &program, NULL) !=
+        MD_OK)
         return MD_OK; /* the session will say what is wrong with the node */
     struct md_session session = { .allocator = folding->model->allocator,
                                   .model = folding->model,

@@ -125,8 +125,9 @@ enum md_code md_operator_run_go(struct md_operator_run *run, const char *domain,
         fail_msg("no row for %s at opset %d", op_type, (int)opset);
     const struct md_attributes attributes = { run->attributes, run->attribute_count };
     const struct md_tensor *constants[MD_RUN_OPERANDS] = { NULL };
+    bool released[MD_RUN_OPERANDS] = { false };
     const struct md_configuration configuration = {
-        .node_name = "test", .opset = opset, .attributes = &attributes, .input_count = run->input_count,
+        .released = released, .node_name = "test", .opset = opset, .attributes = &attributes, .input_count = run->input_count,
         .output_count = run->output_count, .constants = constants, .arena = &run->arena, .error = &run->error,
     };
     for (size_t i = 0; i < run->input_count; i++)
