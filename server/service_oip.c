@@ -168,7 +168,7 @@ static enum md_code model_metadata(struct md_services *services, struct md_rpc *
 #define ROW(name, message, handler, flags)                                                                   \
     {                                                                                                        \
         "/inference.GRPCInferenceService/" name, &inference__##message##_request__descriptor,                \
-            &inference__##message##_response__descriptor, handler, flags                                     \
+            &inference__##message##_response__descriptor, handler, flags, NULL                               \
     }
 
 const struct md_rpc_method md_methods_oip[] = {
@@ -178,5 +178,8 @@ const struct md_rpc_method md_methods_oip[] = {
     ROW("ServerMetadata", server_metadata, server_metadata, MD_RPC_INLINE),
     ROW("ModelMetadata", model_metadata, model_metadata, 0),
     ROW("ModelInfer", model_infer, md_oip_model_infer, MD_RPC_INFERENCE),
+    { "/inference.GRPCInferenceService/ModelStreamInfer", &inference__model_infer_request__descriptor,
+      &inference__model_stream_infer_response__descriptor, md_oip_model_stream_infer,
+      MD_RPC_INFERENCE | MD_RPC_STREAM, md_oip_stream_failure },
     { 0 },
 };

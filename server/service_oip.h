@@ -8,6 +8,10 @@
 /* oip_infer.c */
 enum md_code md_oip_model_infer(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
 
+/* oip_stream.c */
+enum md_code md_oip_model_stream_infer(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
+ProtobufCMessage *md_oip_stream_failure(struct md_rpc *rpc, enum md_code code, const char *message);
+
 /* What a model with a text task takes and gives besides its tensors, so that a stock client needs no
  * tokenizer: a BYTES input of n texts, a BYTES and an FP32 output of n best classes. */
 #define MD_OIP_TEXT_INPUT   "text"
