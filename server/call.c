@@ -241,7 +241,7 @@ static void on_arrived(void *owner, bool ok)
     atomic_store_explicit(&server->last_arrival_us, rpc->arrived_at_us, memory_order_relaxed);
     rpc->deadline_us = md_call_deadline_us(call->deadline);
     md_call_request_id(server, &call->metadata, rpc->request_id);
-    if (server->options.log_requests || (call->method->row->flags & MD_RPC_LOAD) != 0)
+    if (server->options.log_requests || (call->method->row->flags & (MD_RPC_LOAD | MD_RPC_PEER)) != 0)
         rpc->peer = md_call_peer(call->call, &rpc->arena);
     call->payload_bytes = call->payload == NULL ? 0 : grpc_byte_buffer_length(call->payload);
     atomic_fetch_add_explicit(&call->method->calls, 1, memory_order_relaxed);

@@ -16,6 +16,7 @@
 #include "restore.h"
 #include "server.h"
 #include "services.h"
+#include "shared_memory.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -73,6 +74,7 @@ static enum md_code open_models(struct daemon *daemon, struct md_error *error)
     services->log = &daemon->log;
     MD_TRY(md_registry_open(daemon->allocator, config->registry, &services->registry, error));
     MD_TRY(md_pool_create(daemon->allocator, &services->pool, error));
+    MD_TRY(md_shared_memory_create(daemon->allocator, &services->memory, error));
     const struct md_model_manager_options options = { .allocator = daemon->allocator,
                                                       .registry = services->registry,
                                                       .pool = services->pool,
@@ -239,6 +241,7 @@ static void stop(struct daemon *daemon)
     md_restore_destroy(daemon->restore);
     md_server_destroy(daemon->server);
     md_model_manager_destroy(daemon->services.manager);
+    md_shared_memory_destroy(daemon->services.memory);
     md_pool_destroy(daemon->services.pool);
     md_registry_close(daemon->services.registry);
 }

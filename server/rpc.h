@@ -42,7 +42,8 @@ enum md_rpc_flags {
     MD_RPC_INFERENCE = 2,      /* counts against the in-flight limits */
     MD_RPC_WHILE_DRAINING = 4, /* answered even when the server is draining (health, liveness) */
     MD_RPC_LOAD = 8,           /* may take seconds: runs on the load workers */
-    MD_RPC_STREAM = 16         /* both sides stream; the handler is called for each message (stream.h) */
+    MD_RPC_STREAM = 16,        /* both sides stream; the handler is called for each message (stream.h) */
+    MD_RPC_PEER = 32           /* the handler looks at rpc->peer */
 };
 
 /* A string of the request for an answer's string field, as far as it is UTF-8. NULL: no memory. */

@@ -24,6 +24,12 @@ enum md_code md_oip_trace_setting(struct md_services *services, struct md_rpc *r
 enum md_code md_oip_log_settings(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
 enum md_code md_oip_cuda_memory(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
 
+/* oip_shared_memory.c */
+enum md_code md_oip_shared_memory_status(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
+enum md_code md_oip_shared_memory_register(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
+enum md_code md_oip_shared_memory_unregister(struct md_services *services, struct md_rpc *rpc,
+                                             struct md_error *error);
+
 /* What a model with a text task takes and gives besides its tensors, so that a stock client needs no
  * tokenizer: a BYTES input of n texts, a BYTES and an FP32 output of n best classes. */
 #define MD_OIP_TEXT_INPUT   "text"
