@@ -29,7 +29,8 @@ def started_server():
             yield "127.0.0.1:" + open(port_file, encoding="ascii").read().strip()
         finally:
             process.terminate()
-            process.wait(30)
+            if (code := process.wait(30)) != 0:
+                sys.exit(f"the server ended with {code}:\n" + open(os.path.join(folder, "log"), encoding="utf-8").read()[-4000:])
 
 
 def run(address, words):
