@@ -1,6 +1,7 @@
 /* call.c - see call.h. */
 #include "call.h"
 
+#include "admission.h"
 #include "allocator.h"
 #include "call_info.h"
 #include "clock.h"
@@ -14,11 +15,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum {
-    ARENA_BLOCK_SIZE = 8 * 1024,
-    UNPACK_FACTOR = 32, /* a 3-byte text takes about 64 bytes when it is unpacked; see md_message_unpack */
-    UNPACK_BASE = 64 * 1024
-};
+enum { ARENA_BLOCK_SIZE = 8 * 1024 };
 
 struct md_call {
     struct md_rpc rpc; /* first: nothing hangs on it, but a debugger likes it */
@@ -47,10 +44,8 @@ struct md_call {
 static void forget(struct md_call *call)
 {
     struct md_server *server = call->server;
-    if (call->is_counted) {
-        atomic_fetch_sub_explicit(&server->inflight_calls, 1, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&server->inflight_bytes, call->payload_bytes, memory_order_relaxed);
-    }
+    if (call->is_counted)
+        md_admission_leave(server, call->payload_bytes);
     atomic_fetch_sub_explicit(&call->method->calls, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&server->calls, 1, memory_order_relaxed);
     if (call->payload != NULL)
@@ -140,21 +135,6 @@ static void add_details(struct md_call *call)
     call->details_count = 1;
 }
 
-static void log_call(const struct md_call *call)
-{
-    enum md_log_level level =
-        call->code == MD_INTERNAL || call->code == MD_DATA_LOSS ? MD_LOG_ERROR : MD_LOG_INFO;
-    if (!call->server->options.log_requests && level != MD_LOG_ERROR)
-        return;
-    const struct md_rpc *rpc = &call->rpc;
-    MD_LOG(call->server->services->log, level, "request", MD_LOG_STRING("method", call->method->row->path),
-           MD_LOG_STRING("request_id", rpc->request_id), MD_LOG_STRING("peer", rpc->peer),
-           MD_LOG_STRING("model", rpc->model), MD_LOG_COUNT("version", rpc->version),
-           MD_LOG_STRING("code", md_code_name(call->code)), MD_LOG_STRING("message", call->error.message),
-           MD_LOG_COUNT("request_bytes", call->payload_bytes),
-           MD_LOG_NUMBER("duration_us", md_clock_us() - rpc->arrived_at_us));
-}
-
 /* Sends call->code. Afterwards the call belongs to the completions. */
 static void answer(struct md_call *call)
 {
@@ -165,7 +145,7 @@ static void answer(struct md_call *call)
         md_rpc_status_clean(&call->error);
         add_details(call);
     }
-    log_call(call);
+    md_call_log(call->server, call->method->row->path, &call->rpc, call->code, &call->error, call->payload_bytes);
     grpc_slice message =
         call->code == MD_OK ? grpc_empty_slice() : grpc_slice_from_copied_string(call->error.message);
     ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
@@ -189,29 +169,15 @@ static void answer(struct md_call *call)
 
 /* ---- the work ---- */
 
-static size_t unpack_limit(const struct md_call *call)
-{
-    size_t by_size = call->payload_bytes > SIZE_MAX / UNPACK_FACTOR - UNPACK_BASE
-                         ? SIZE_MAX
-                         : call->payload_bytes * UNPACK_FACTOR + UNPACK_BASE;
-    size_t most = call->server->options.max_message_bytes * 4 + UNPACK_BASE;
-    return by_size < most ? by_size : most;
-}
-
 static enum md_code handle(struct md_call *call)
 {
     struct md_rpc *rpc = &call->rpc;
     const struct md_rpc_method *row = call->method->row;
     rpc->started_at_us = md_clock_us();
-    if (atomic_load_explicit(&rpc->cancelled, memory_order_relaxed) && rpc->started_at_us < rpc->deadline_us)
-        return md_fail(&call->error, MD_CANCELLED, "the client has gone after %" PRId64 " us in the queue",
-                       rpc->started_at_us - rpc->arrived_at_us);
-    if (rpc->started_at_us >= rpc->deadline_us)
-        return md_fail(&call->error, MD_DEADLINE_EXCEEDED,
-                       "the deadline has passed after %" PRId64 " us in the queue",
-                       rpc->started_at_us - rpc->arrived_at_us);
-    MD_TRY(md_message_unpack(row->request_type, call->payload, &rpc->arena, unpack_limit(call), &rpc->request,
-                             &call->error));
+    MD_TRY(md_admission_check_wanted(rpc, &call->error));
+    MD_TRY(md_message_unpack(row->request_type, call->payload, &rpc->arena,
+                             md_message_unpack_limit(call->payload_bytes, call->server->options.max_message_bytes),
+                             &rpc->request, &call->error));
     grpc_byte_buffer_destroy(call->payload);
     call->payload = NULL;
     MD_TRY(row->handler(call->server->services, rpc, &call->error));
@@ -227,24 +193,6 @@ static void work(void *owner)
 
 /* ---- admission, on the poller, before anything is parsed ---- */
 
-static enum md_code admit_inference(struct md_call *call, struct md_error *error)
-{
-    struct md_server *server = call->server;
-    const struct md_server_options *options = &server->options;
-    size_t calls = atomic_fetch_add_explicit(&server->inflight_calls, 1, memory_order_relaxed) + 1;
-    size_t bytes =
-        atomic_fetch_add_explicit(&server->inflight_bytes, call->payload_bytes, memory_order_relaxed) +
-        call->payload_bytes;
-    call->is_counted = true;
-    if (calls > options->max_inflight)
-        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu inference calls are in flight, limit is %zu",
-                       calls - 1, options->max_inflight);
-    if (bytes > options->max_inflight_bytes && calls > 1) /* one call alone is always let through */
-        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu bytes of requests are in flight, limit is %zu",
-                       bytes, options->max_inflight_bytes);
-    return MD_OK;
-}
-
 static enum md_code admit(struct md_call *call, struct md_error *error)
 {
     const struct md_rpc_method *row = call->method->row;
@@ -256,8 +204,10 @@ static enum md_code admit(struct md_call *call, struct md_error *error)
         return md_fail(error, MD_INVALID_ARGUMENT, "the call has no request message");
     if (call->rpc.arrived_at_us >= call->rpc.deadline_us)
         return md_fail(error, MD_DEADLINE_EXCEEDED, "the deadline had passed when the call came");
-    if ((row->flags & MD_RPC_INFERENCE) != 0)
-        return admit_inference(call, error);
+    if ((row->flags & MD_RPC_INFERENCE) != 0) {
+        call->is_counted = true;
+        return md_admission_enter(call->server, call->payload_bytes, error);
+    }
     if (calls > call->method->limit)
         return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu calls of %s are under way, limit is %zu", calls - 1,
                        row->path, call->method->limit);
@@ -291,7 +241,7 @@ static void on_arrived(void *owner, bool ok)
     atomic_store_explicit(&server->last_arrival_us, rpc->arrived_at_us, memory_order_relaxed);
     rpc->deadline_us = md_call_deadline_us(call->deadline);
     md_call_request_id(server, &call->metadata, rpc->request_id);
-    if (server->options.log_requests || (call->method->row->flags & MD_RPC_LOAD) != 0)
+    if (server->options.log_requests || (call->method->row->flags & (MD_RPC_LOAD | MD_RPC_PEER)) != 0)
         rpc->peer = md_call_peer(call->call, &rpc->arena);
     call->payload_bytes = call->payload == NULL ? 0 : grpc_byte_buffer_length(call->payload);
     atomic_fetch_add_explicit(&call->method->calls, 1, memory_order_relaxed);

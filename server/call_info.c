@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "front_end.h"
+#include "log.h"
 
 #include <arpa/inet.h>
 #include <grpc/slice.h>
@@ -90,4 +91,18 @@ void md_call_request_id(struct md_server *server, const grpc_metadata_array *met
         return;
     }
     make_id(server, out_id);
+}
+
+void md_call_log(const struct md_server *server, const char *path, const struct md_rpc *rpc, enum md_code code,
+                 const struct md_error *error, size_t request_bytes)
+{
+    enum md_log_level level = code == MD_INTERNAL || code == MD_DATA_LOSS ? MD_LOG_ERROR : MD_LOG_INFO;
+    if (!server->options.log_requests && level != MD_LOG_ERROR)
+        return;
+    MD_LOG(server->services->log, level, "request", MD_LOG_STRING("method", path),
+           MD_LOG_STRING("request_id", rpc->request_id), MD_LOG_STRING("peer", rpc->peer),
+           MD_LOG_STRING("model", rpc->model), MD_LOG_COUNT("version", rpc->version),
+           MD_LOG_STRING("code", md_code_name(code)), MD_LOG_STRING("message", error->message),
+           MD_LOG_COUNT("request_bytes", request_bytes),
+           MD_LOG_NUMBER("duration_us", md_clock_us() - rpc->arrived_at_us));
 }

@@ -4,10 +4,12 @@
 #define MD_CALL_INFO_H
 
 #include "arena.h"
+#include "status.h"
 
 #include <grpc/grpc.h>
 #include <stdint.h>
 
+struct md_rpc;
 struct md_server;
 
 /* On md_clock_us(); INT64_MAX: none. */
@@ -15,6 +17,10 @@ int64_t md_call_deadline_us(gpr_timespec deadline);
 
 /* "ipv4:127.0.0.1:40000", "unix:"; "" when there is no memory. */
 const char *md_call_peer(grpc_call *call, struct md_arena *arena);
+
+/* The line of an answered request, if requests are logged or the fault is ours. */
+void md_call_log(const struct md_server *server, const char *path, const struct md_rpc *rpc, enum md_code code,
+                 const struct md_error *error, size_t request_bytes);
 
 /* x-request-id of the client if it is 1 to 32 printable characters, else a new one. */
 void md_call_request_id(struct md_server *server, const grpc_metadata_array *metadata, char out_id[33]);

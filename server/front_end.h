@@ -1,5 +1,5 @@
 /* front_end.h - what the parts of the gRPC front end share: the server's own struct. Private to the files
- * that know gRPC: server.c, call.c, generic.c, health_watch.c. */
+ * that know gRPC: server.c, call.c, generic.c, stream.c, health_watch.c, admission.c. */
 #ifndef MD_FRONT_END_H
 #define MD_FRONT_END_H
 
@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 struct md_listener;
+struct md_stream_list;
 struct md_watch_list;
 struct md_worker_group;
 
@@ -33,6 +34,7 @@ struct md_server {
     grpc_completion_queue *queue;
     struct md_listener *listener;
     struct md_watch_list *watches;
+    struct md_stream_list *streams;
     struct md_worker_group *inference;
     struct md_worker_group *control;
     struct md_worker_group *loads;

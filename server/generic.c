@@ -5,6 +5,7 @@
 #include "front_end.h"
 #include "health_watch.h"
 #include "rpc_status.h"
+#include "stream.h"
 
 #include <grpc/slice.h>
 #include <string.h>
@@ -102,6 +103,15 @@ static void on_arrived(void *owner, bool ok)
     }
     if (grpc_slice_str_cmp(generic->details.method, MD_HEALTH_WATCH_PATH) == 0) {
         md_health_watch_begin(generic->server->watches, generic->call);
+        post_again(generic);
+        return;
+    }
+    const struct md_rpc_method *row =
+        md_method_find((const char *)GRPC_SLICE_START_PTR(generic->details.method),
+                       GRPC_SLICE_LENGTH(generic->details.method));
+    if (row != NULL && (row->flags & MD_RPC_STREAM) != 0) {
+        md_stream_begin(generic->server->streams, row, generic->call, generic->details.deadline,
+                        &generic->metadata);
         post_again(generic);
         return;
     }

@@ -1,6 +1,5 @@
-/* generic.h - slots for the calls whose method is not registered: health Watch, which is a stream, and
- * methods that do not exist, which are answered UNIMPLEMENTED (without these slots such a call would hang
- * until its deadline). */
+/* generic.h - slots for the calls whose method is not registered: streams, and methods that do not exist, which
+ * are answered UNIMPLEMENTED (without these slots such a call would hang until its deadline). */
 #ifndef MD_GENERIC_H
 #define MD_GENERIC_H
 

@@ -18,6 +18,7 @@
 #include "scheduler.h"
 #include "server.h"
 #include "services.h"
+#include "shared_memory.h"
 #include "thread_pool.h"
 
 #include <inttypes.h>
@@ -94,6 +95,7 @@ static enum md_code open_models(struct daemon *daemon, struct md_error *error)
     MD_TRY(md_pool_create(daemon->allocator, daemon->thread_pool, &services->pool, error));
     md_pool_keep_packed_caches(services->pool, config->packed_cache ? PACKED_CACHE_FROM_BYTES : 0);
     MD_TRY(open_scheduler(daemon, error));
+    MD_TRY(md_shared_memory_create(daemon->allocator, &services->memory, error));
     const struct md_model_manager_options options = { .allocator = daemon->allocator,
                                                       .registry = services->registry,
                                                       .pool = services->pool,
@@ -260,6 +262,7 @@ static void stop(struct daemon *daemon)
     md_restore_destroy(daemon->restore);
     md_server_destroy(daemon->server);
     md_model_manager_destroy(daemon->services.manager);
+    md_shared_memory_destroy(daemon->services.memory);
     md_pool_destroy(daemon->services.pool);
     md_thread_pool_destroy(daemon->thread_pool);
     md_scheduler_destroy(daemon->services.scheduler);

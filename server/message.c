@@ -6,6 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum {
+    UNPACK_FACTOR = 32, /* a 3-byte text takes about 64 bytes when it is unpacked; see md_message_unpack */
+    UNPACK_BASE = 64 * 1024
+};
+
 /* What protobuf-c allocates from. It tells "no memory" and "malformed" apart, which a NULL message does not.
  */
 struct unpack_memory {
@@ -53,6 +58,15 @@ enum md_code md_message_unpack(const ProtobufCMessageDescriptor *type, grpc_byte
                        type->name);
     *out_message = message;
     return MD_OK;
+}
+
+size_t md_message_unpack_limit(size_t payload_bytes, size_t max_message_bytes)
+{
+    size_t by_size = payload_bytes > SIZE_MAX / UNPACK_FACTOR - UNPACK_BASE
+                         ? SIZE_MAX
+                         : payload_bytes * UNPACK_FACTOR + UNPACK_BASE;
+    size_t most = max_message_bytes * 4 + UNPACK_BASE;
+    return by_size < most ? by_size : most;
 }
 
 enum md_code md_message_pack(const ProtobufCMessage *message, grpc_byte_buffer **out_buffer,

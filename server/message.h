@@ -15,6 +15,9 @@ MD_NODISCARD enum md_code md_message_unpack(const ProtobufCMessageDescriptor *ty
                                             struct md_arena *arena, size_t limit,
                                             const ProtobufCMessage **out_message, struct md_error *error);
 
+/* The `limit` for a message of this size, where messages may have max_message_bytes. */
+size_t md_message_unpack_limit(size_t payload_bytes, size_t max_message_bytes);
+
 /* *out_buffer is owned by the caller (grpc_byte_buffer_destroy). RESOURCE_EXHAUSTED: it is above 2 GiB. */
 MD_NODISCARD enum md_code md_message_pack(const ProtobufCMessage *message, grpc_byte_buffer **out_buffer,
                                           struct md_error *error);

@@ -33,6 +33,11 @@ struct md_catalogue *md_model_manager_catalogue(const struct md_model_manager *m
     return manager->catalogue;
 }
 
+const char *md_model_manager_repository(const struct md_model_manager *manager)
+{
+    return manager->options.repository;
+}
+
 static void changed(struct md_model_manager *manager)
 {
     if (manager->options.on_change != NULL)

@@ -48,6 +48,8 @@ void md_model_manager_destroy(
 
 struct md_catalogue *md_model_manager_catalogue(const struct md_model_manager *manager);
 
+const char *md_model_manager_repository(const struct md_model_manager *manager); /* borrowed */
+
 /* Who asks for what, for the audit trail. */
 struct md_lifecycle_request {
     const char *model;

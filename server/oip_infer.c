@@ -6,6 +6,7 @@
 #include "oip_tensor.h"
 #include "services.h"
 #include "session.h"
+#include "shared_memory.h"
 #include "utf8.h"
 #include "wire_tensor.h"
 
@@ -78,24 +79,85 @@ static enum md_code read_options(const request_message *request, const struct md
 
 /* ---- the answer's tensors ---- */
 
-/* One output, raw or typed; never both. raw entries are as many as outputs. */
-static enum md_code add_output(struct md_inference *inference, const char *name,
+/* The region that the request wants its output `index` in. */
+static enum md_code output_region(const request_message *request, size_t index, struct md_oip_region *out_region,
+                                  struct md_error *error)
+{
+    *out_region = (struct md_oip_region){ 0 };
+    if (index >= request->n_outputs)
+        return MD_OK;
+    const Inference__ModelInferRequest__InferRequestedOutputTensor *output = request->outputs[index];
+    for (size_t i = 0; i < output->n_parameters; i++)
+        MD_TRY(
+            md_oip_region_parameter(output->parameters[i]->key, output->parameters[i]->value, out_region, error));
+    return MD_OK;
+}
+
+/* What the answer says of an output that is in shared memory: which region, and how much of it. */
+static enum md_code add_region_parameters(struct md_arena *arena, const struct md_oip_region *region, size_t size,
+                                          output_message *output, struct md_error *error)
+{
+    typedef Inference__ModelInferResponse__InferOutputTensor__ParametersEntry entry_message;
+    entry_message *entries = md_arena_allocate_zeroed(arena, 2, sizeof *entries);
+    Inference__InferParameter *values = md_arena_allocate_zeroed(arena, 2, sizeof *values);
+    output->parameters = md_arena_allocate_zeroed(arena, 2, sizeof *output->parameters);
+    if (entries == NULL || values == NULL || output->parameters == NULL)
+        return md_fail_memory(error, "answer");
+    for (size_t i = 0; i < 2; i++) {
+        inference__model_infer_response__infer_output_tensor__parameters_entry__init(&entries[i]);
+        inference__infer_parameter__init(&values[i]);
+        entries[i].value = &values[i];
+        output->parameters[i] = &entries[i];
+    }
+    entries[0].key = md_rpc_echo(arena, "shared_memory_region");
+    values[0].parameter_choice_case = INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_STRING_PARAM;
+    values[0].string_param = md_rpc_echo(arena, region->name);
+    entries[1].key = md_rpc_echo(arena, "shared_memory_byte_size");
+    values[1].parameter_choice_case = INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_INT64_PARAM;
+    values[1].int64_param = (int64_t)size;
+    output->n_parameters = 2;
+    return entries[0].key == NULL || entries[1].key == NULL || values[0].string_param == NULL
+               ? md_fail_memory(error, "answer")
+               : MD_OK;
+}
+
+/* The output's raw bytes go into the region; its entry of raw_output_contents stays empty, so that clients that
+ * count entries find the others. */
+static enum md_code put_in_region(struct md_inference *inference, const struct md_tensor *tensor,
+                                  const struct md_oip_region *region, output_message *output,
+                                  struct md_error *error)
+{
+    struct md_arena *arena = &inference->rpc->arena;
+    uint8_t *bytes;
+    size_t size;
+    MD_TRY(md_wire_tensor_to_raw(arena, tensor, &bytes, &size, error));
+    if (size > region->size)
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "it has %zu bytes, parameter \"shared_memory_byte_size\" is %" PRIu64, size, region->size);
+    MD_TRY(md_shared_memory_write(inference->services->memory, region->name, region->offset, bytes, size, error));
+    return add_region_parameters(arena, region, size, output, error);
+}
+
+/* One output: in shared memory, typed or raw; never two of them. raw entries are as many as outputs. */
+static enum md_code add_output(struct md_inference *inference, const request_message *request, const char *name,
                                const struct md_tensor *tensor, bool typed, response_message *response,
                                struct md_error *error)
 {
     struct md_arena *arena = &inference->rpc->arena;
     const char *datatype = md_datatype_name(tensor->datatype);
     output_message *output = md_arena_allocate(arena, sizeof *output);
+    struct md_oip_region region;
     if (output == NULL)
         return md_fail_memory(error, "answer");
     inference__model_infer_response__infer_output_tensor__init(output);
-    enum md_code code;
-    if (typed) {
+    ProtobufCBinaryData *raw = typed ? NULL : &response->raw_output_contents[response->n_raw_output_contents++];
+    enum md_code code = output_region(request, response->n_outputs, &region, error);
+    if (code == MD_OK && region.name != NULL)
+        code = put_in_region(inference, tensor, &region, output, error);
+    else if (code == MD_OK && typed)
         code = md_oip_output_contents(arena, tensor, &output->contents, error);
-    } else {
-        ProtobufCBinaryData *raw = &response->raw_output_contents[response->n_raw_output_contents++];
+    else if (code == MD_OK)
         code = md_wire_tensor_to_raw(arena, tensor, &raw->data, &raw->len, error);
-    }
     if (code != MD_OK)
         return md_inference_fail_tensor(inference, code, "output", name, error);
     output->name = md_arena_copy_string(arena, name, strlen(name));
@@ -120,13 +182,38 @@ static enum md_code make_room(struct md_arena *arena, size_t count, response_mes
                : MD_OK;
 }
 
+/* The bytes of an input: its entry of raw_input_contents, which counts the inputs that are not in shared memory, or
+ * what the region holds, copied. NULL: its contents count. */
+static enum md_code find_raw(struct md_inference *inference, const request_message *request, size_t index,
+                             ProtobufCBinaryData *out_raw, bool *out_is_raw, struct md_error *error)
+{
+    struct md_oip_region region;
+    size_t entry = 0;
+    for (size_t i = 0; i < index; i++) {
+        MD_TRY(md_oip_input_region(request->inputs[i], &region, error));
+        entry += region.name == NULL ? 1 : 0;
+    }
+    MD_TRY(md_oip_input_region(request->inputs[index], &region, error));
+    *out_is_raw = region.name != NULL || request->n_raw_input_contents > 0;
+    if (region.name == NULL) {
+        if (*out_is_raw)
+            *out_raw = request->raw_input_contents[entry];
+        return MD_OK;
+    }
+    out_raw->len = (size_t)region.size;
+    return md_shared_memory_read(inference->services->memory, region.name, region.offset, region.size,
+                                 &inference->rpc->arena, &out_raw->data, error);
+}
+
 static enum md_code read_input(struct md_inference *inference, const request_message *request, size_t index,
                                struct md_tensor *out_tensor, struct md_error *error)
 {
-    const ProtobufCBinaryData *raw =
-        request->n_raw_input_contents > 0 ? &request->raw_input_contents[index] : NULL;
-    enum md_code code =
-        md_oip_input_tensor(&inference->rpc->arena, request->inputs[index], raw, out_tensor, error);
+    ProtobufCBinaryData raw;
+    bool is_raw;
+    enum md_code code = find_raw(inference, request, index, &raw, &is_raw, error);
+    if (code == MD_OK)
+        code = md_oip_input_tensor(&inference->rpc->arena, request->inputs[index], is_raw ? &raw : NULL, out_tensor,
+                                   error);
     if (code != MD_OK)
         return md_inference_fail_tensor(inference, code, "input", request->inputs[index]->name, error);
     return MD_OK;
@@ -154,7 +241,7 @@ static enum md_code infer_tensors(struct md_inference *inference, const request_
     MD_TRY(md_inference_execute(inference, error));
     MD_TRY(make_room(arena, count, response, error));
     for (size_t i = 0; i < count; i++)
-        MD_TRY(add_output(inference, md_session_output(inference->session, chosen[i])->name,
+        MD_TRY(add_output(inference, request, md_session_output(inference->session, chosen[i])->name,
                           md_inference_output(inference, chosen[i]), options->typed, response, error));
     return MD_OK;
 }
@@ -190,8 +277,8 @@ static enum md_code classify(struct md_inference *inference, const request_messa
                               &options, out_result, error);
 }
 
-static enum md_code add_classes(struct md_inference *inference, const struct md_task_result *result,
-                                const char *name, bool typed, response_message *response,
+static enum md_code add_classes(struct md_inference *inference, const request_message *request,
+                                const struct md_task_result *result, const char *name, bool typed, response_message *response,
                                 struct md_error *error)
 {
     struct md_arena *arena = &inference->rpc->arena;
@@ -209,7 +296,7 @@ static enum md_code add_classes(struct md_inference *inference, const struct md_
         }
     MD_TRY(md_tensor_describe(labels ? MD_BYTES : MD_FP32, &shape, labels ? (void *)spans : (void *)scores,
                               &tensor, error));
-    return add_output(inference, name, &tensor, typed, response, error);
+    return add_output(inference, request, name, &tensor, typed, response, error);
 }
 
 static enum md_code check_class_output(const struct md_inference *inference, const request_message *request,
@@ -241,7 +328,7 @@ static enum md_code infer_texts(struct md_inference *inference, const request_me
     MD_TRY(classify(inference, request, &result, error));
     MD_TRY(make_room(&inference->rpc->arena, count, response, error));
     for (size_t i = 0; i < count; i++)
-        MD_TRY(add_classes(inference, &result, request->n_outputs > 0 ? request->outputs[i]->name : all[i],
+        MD_TRY(add_classes(inference, request, &result, request->n_outputs > 0 ? request->outputs[i]->name : all[i],
                            options->typed, response, error));
     return MD_OK;
 }

@@ -57,23 +57,83 @@ static enum field field_of(enum md_datatype datatype)
     return field;
 }
 
+/* ---- shared memory ---- */
+
+static enum md_code read_size(const char *key, const Inference__InferParameter *value, uint64_t *out_size,
+                              struct md_error *error)
+{
+    if (value->parameter_choice_case == INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_UINT64_PARAM) {
+        *out_size = value->uint64_param;
+        return MD_OK;
+    }
+    if (value->parameter_choice_case != INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_INT64_PARAM)
+        return md_fail(error, MD_INVALID_ARGUMENT, "parameter \"%s\" is no integer", key);
+    if (value->int64_param < 0)
+        return md_fail(error, MD_INVALID_ARGUMENT, "parameter \"%s\" is %" PRId64 ", the least is 0", key,
+                       value->int64_param);
+    *out_size = (uint64_t)value->int64_param;
+    return MD_OK;
+}
+
+enum md_code md_oip_region_parameter(const char *key, const Inference__InferParameter *value,
+                                     struct md_oip_region *region, struct md_error *error)
+{
+    MD_TRY(md_oip_check_parameter(key, value, error));
+    if (strcmp(key, "shared_memory_offset") == 0)
+        return read_size(key, value, &region->offset, error);
+    if (strcmp(key, "shared_memory_byte_size") == 0)
+        return read_size(key, value, &region->size, error);
+    if (strcmp(key, "shared_memory_region") != 0)
+        return MD_OK;
+    if (value->parameter_choice_case != INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_STRING_PARAM)
+        return md_fail(error, MD_INVALID_ARGUMENT, "parameter \"shared_memory_region\" is no string");
+    region->name = value->string_param;
+    return MD_OK;
+}
+
+enum md_code md_oip_input_region(const input_message *input, struct md_oip_region *out_region,
+                                 struct md_error *error)
+{
+    *out_region = (struct md_oip_region){ 0 };
+    for (size_t i = 0; i < input->n_parameters; i++)
+        MD_TRY(md_oip_region_parameter(input->parameters[i]->key, input->parameters[i]->value, out_region, error));
+    return MD_OK;
+}
+
+/* ---- where the contents are ---- */
+
+static enum md_code check_input(const input_message *input, const struct md_oip_region *region, size_t raw_count,
+                                struct md_error *error)
+{
+    if (region->name != NULL && input->contents != NULL)
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "input \"%.128s\" has contents, but is in shared memory region \"%.128s\"", input->name,
+                       region->name);
+    if (raw_count > 0 && input->contents != NULL)
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "input \"%.128s\" has contents, but the request uses raw_input_contents (%zu "
+                       "entries): all inputs are raw or none is",
+                       input->name, raw_count);
+    if (raw_count == 0 && input->contents == NULL && region->name == NULL)
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "input \"%.128s\" has neither contents nor raw_input_contents", input->name);
+    return MD_OK;
+}
+
 enum md_code md_oip_check_contents(const Inference__ModelInferRequest *request, struct md_error *error)
 {
-    size_t raw_count = request->n_raw_input_contents;
+    size_t raw_count = request->n_raw_input_contents, in_message = 0;
     for (size_t i = 0; i < request->n_inputs; i++) {
-        const input_message *input = request->inputs[i];
-        if (raw_count > 0 && input->contents != NULL)
-            return md_fail(error, MD_INVALID_ARGUMENT,
-                           "input \"%.128s\" has contents, but the request uses raw_input_contents (%zu "
-                           "entries): all inputs are raw or none is",
-                           input->name, raw_count);
-        if (raw_count == 0 && input->contents == NULL)
-            return md_fail(error, MD_INVALID_ARGUMENT,
-                           "input \"%.128s\" has neither contents nor raw_input_contents", input->name);
+        struct md_oip_region region;
+        enum md_code code = md_oip_input_region(request->inputs[i], &region, error);
+        if (code != MD_OK)
+            return md_fail_prefix(error, code, "input \"%.128s\"", request->inputs[i]->name);
+        MD_TRY(check_input(request->inputs[i], &region, raw_count, error));
+        in_message += region.name == NULL ? 1 : 0;
     }
-    if (raw_count > 0 && raw_count != request->n_inputs)
-        return md_fail(error, MD_INVALID_ARGUMENT, "raw_input_contents has %zu entries for %zu inputs",
-                       raw_count, request->n_inputs);
+    if (raw_count > 0 && raw_count != in_message)
+        return md_fail(error, MD_INVALID_ARGUMENT, "raw_input_contents has %zu entries for %zu inputs", raw_count,
+                       in_message);
     return MD_OK;
 }
 

@@ -11,8 +11,23 @@
 #include <inference/inference.pb-c.h>
 #include <stdbool.h>
 
-/* raw_input_contents holds for the whole request: as many entries as inputs, in their order, and no input may
- * have `contents` as well, not even empty ones. INVALID_ARGUMENT otherwise, naming the input. */
+/* Where a tensor is or goes instead of into the message. */
+struct md_oip_region {
+    const char *name; /* borrowed from the parameter; NULL: in the message */
+    uint64_t offset, size;
+};
+
+/* Reads one parameter of a tensor into *region. INVALID_ARGUMENT: a parameter without a value, or one of shared memory
+ * that is of the wrong kind or negative. */
+MD_NODISCARD enum md_code md_oip_region_parameter(const char *key, const Inference__InferParameter *value,
+                                                  struct md_oip_region *region, struct md_error *error);
+/* The same for all parameters of an input. */
+MD_NODISCARD enum md_code md_oip_input_region(const Inference__ModelInferRequest__InferInputTensor *input,
+                                              struct md_oip_region *out_region, struct md_error *error);
+
+/* raw_input_contents holds for the whole request: as many entries as inputs that are not in shared memory, in their
+ * order, and no input may have `contents` as well, not even empty ones. INVALID_ARGUMENT otherwise, naming the
+ * input. */
 MD_NODISCARD enum md_code md_oip_check_contents(const Inference__ModelInferRequest *request,
                                                 struct md_error *error);
 

@@ -10,11 +10,13 @@
 
 #include "arena.h"
 #include "status.h"
+#include "utf8.h"
 
 #include <protobuf-c/protobuf-c.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct md_services; /* what the handlers work with: model manager, registry, readiness; services.h */
 
@@ -39,10 +41,22 @@ enum md_rpc_flags {
     MD_RPC_INLINE = 1,         /* answers from memory: runs on the poller */
     MD_RPC_INFERENCE = 2,      /* counts against the in-flight limits */
     MD_RPC_WHILE_DRAINING = 4, /* answered even when the server is draining (health, liveness) */
-    MD_RPC_LOAD = 8            /* may take seconds: runs on the load workers */
+    MD_RPC_LOAD = 8,           /* may take seconds: runs on the load workers */
+    MD_RPC_STREAM = 16,        /* both sides stream; the handler is called for each message (stream.h) */
+    MD_RPC_PEER = 32           /* the handler looks at rpc->peer */
 };
 
-/* One row per unary method. The tables of all services are listed in method_tables.def; adding an RPC is a
+/* A string of the request for an answer's string field, as far as it is UTF-8. NULL: no memory. */
+static inline char *md_rpc_echo(struct md_arena *arena, const char *text)
+{
+    return md_arena_copy_string(arena, text, md_utf8_valid_prefix(text, strlen(text)));
+}
+
+/* A failed message of a stream as an answer of the row's response type, in rpc->arena, so that the stream goes
+ * on. rpc->request may be NULL: it was not understood. NULL: no memory; the stream ends. */
+typedef ProtobufCMessage *(*md_rpc_failure_fn)(struct md_rpc *rpc, enum md_code code, const char *message);
+
+/* One row per method. The tables of all services are listed in method_tables.def; adding an RPC is a
  * handler and a row in its service's file. */
 struct md_rpc_method {
     const char *path; /* "/modeld.v1.ModelService/Predict" */
@@ -50,6 +64,7 @@ struct md_rpc_method {
     const ProtobufCMessageDescriptor *response_type;
     md_rpc_handler_fn handler;
     unsigned flags;
+    md_rpc_failure_fn failure; /* of a stream */
 };
 
 #endif

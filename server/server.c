@@ -9,6 +9,7 @@
 #include "health_watch.h"
 #include "listener.h"
 #include "log.h"
+#include "stream.h"
 #include "worker_group.h"
 
 #include <grpc/grpc_posix.h>
@@ -104,6 +105,8 @@ static enum md_code register_methods(struct md_server *server, struct md_error *
         return md_fail_memory(error, "methods");
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
         for (const struct md_rpc_method *row = tables[t]; row->path != NULL; row++) {
+            if ((row->flags & MD_RPC_STREAM) != 0) /* arrives at the generic slots */
+                continue;
             struct md_method method = make_method(server, row);
             if (method.handle == NULL)
                 return md_fail(error, MD_INTERNAL, "method %s is registered twice", row->path);
@@ -156,6 +159,7 @@ static enum md_code create_parts(struct md_server *server, struct md_error *erro
         server->id_salt = (uint64_t)md_clock_wall_us(); /* ids need not be secret */
     MD_TRY(md_listener_create(&listen, &server->listener, error));
     MD_TRY(md_watch_list_create(server, &server->watches, error));
+    MD_TRY(md_stream_list_create(server, &server->streams, error));
     MD_TRY(create_groups(server, error));
     MD_TRY(create_core(server, error));
     MD_TRY(register_methods(server, error));
@@ -284,6 +288,7 @@ void md_server_drain(struct md_server *server)
         return;
     server->is_drained_asked = true;
     md_watch_list_end(server->watches); /* NOT_SERVING is the last that watchers see */
+    md_stream_list_end(server->streams);
     md_server_close(server);
     atomic_store_explicit(&server->draining, true, memory_order_relaxed);
     md_tag_submitted(&server->shut_down);
@@ -361,6 +366,7 @@ void md_server_destroy(struct md_server *server)
     destroy_core(server);
     md_listener_destroy(server->listener);
     md_watch_list_destroy(server->watches);
+    md_stream_list_destroy(server->streams);
     if (server->drained_fd >= 0)
         (void)close(server->drained_fd); /* an eventfd */
     md_release(server->options.allocator, server->methods);

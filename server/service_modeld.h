@@ -8,6 +8,10 @@
 /* service_predict.c */
 enum md_code md_modeld_predict(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
 
+/* predict_stream.c */
+enum md_code md_modeld_predict_stream(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
+ProtobufCMessage *md_modeld_stream_failure(struct md_rpc *rpc, enum md_code code, const char *message);
+
 /* service_models.c */
 enum md_code md_modeld_list_models(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
 enum md_code md_modeld_get_model(struct md_services *services, struct md_rpc *rpc, struct md_error *error);

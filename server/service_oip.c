@@ -51,6 +51,25 @@ static enum md_code model_ready(struct md_services *services, struct md_rpc *rpc
     return MD_OK;
 }
 
+/* Triton's names for what this service does besides the core RPCs. */
+static enum md_code list_extensions(struct md_arena *arena, Inference__ServerMetadataResponse *response,
+                                    struct md_error *error)
+{
+    static const char *const names[] = { "binary_tensor_data", "model_configuration", "model_repository", "statistics",
+                                         "system_shared_memory" };
+    enum { COUNT = sizeof names / sizeof *names };
+    response->extensions = md_arena_allocate_zeroed(arena, COUNT, sizeof *response->extensions);
+    if (response->extensions == NULL)
+        return md_fail_memory(error, "answer");
+    for (size_t i = 0; i < COUNT; i++) {
+        response->extensions[i] = md_arena_copy_string(arena, names[i], strlen(names[i]));
+        if (response->extensions[i] == NULL)
+            return md_fail_memory(error, "answer");
+    }
+    response->n_extensions = COUNT;
+    return MD_OK;
+}
+
 static enum md_code server_metadata(struct md_services *services, struct md_rpc *rpc, struct md_error *error)
 {
     (void)services;
@@ -58,11 +77,11 @@ static enum md_code server_metadata(struct md_services *services, struct md_rpc 
     if (response == NULL)
         return md_fail_memory(error, "answer");
     inference__server_metadata_response__init(response);
+    MD_TRY(list_extensions(&rpc->arena, response, error));
     response->name = md_arena_copy_string(&rpc->arena, "modeld", 6);
     response->version = md_arena_printf(&rpc->arena, "%s", MD_VERSION_TEXT);
     if (response->name == NULL || response->version == NULL)
         return md_fail_memory(error, "answer");
-    /* extensions: none of the protocol's extensions is implemented, so none is listed. */
     rpc->response = &response->base;
     return MD_OK;
 }
@@ -168,7 +187,7 @@ static enum md_code model_metadata(struct md_services *services, struct md_rpc *
 #define ROW(name, message, handler, flags)                                                                   \
     {                                                                                                        \
         "/inference.GRPCInferenceService/" name, &inference__##message##_request__descriptor,                \
-            &inference__##message##_response__descriptor, handler, flags                                     \
+            &inference__##message##_response__descriptor, handler, flags, NULL                               \
     }
 
 const struct md_rpc_method md_methods_oip[] = {
@@ -178,5 +197,22 @@ const struct md_rpc_method md_methods_oip[] = {
     ROW("ServerMetadata", server_metadata, server_metadata, MD_RPC_INLINE),
     ROW("ModelMetadata", model_metadata, model_metadata, 0),
     ROW("ModelInfer", model_infer, md_oip_model_infer, MD_RPC_INFERENCE),
+    { "/inference.GRPCInferenceService/ModelStreamInfer", &inference__model_infer_request__descriptor,
+      &inference__model_stream_infer_response__descriptor, md_oip_model_stream_infer,
+      MD_RPC_INFERENCE | MD_RPC_STREAM, md_oip_stream_failure },
+    ROW("ModelConfig", model_config, md_oip_model_config, 0),
+    ROW("ModelStatistics", model_statistics, md_oip_model_statistics, 0),
+    ROW("RepositoryIndex", repository_index, md_oip_repository_index, 0),
+    ROW("RepositoryModelLoad", repository_model_load, md_oip_repository_load, MD_RPC_LOAD),
+    ROW("RepositoryModelUnload", repository_model_unload, md_oip_repository_unload, MD_RPC_LOAD),
+    ROW("SystemSharedMemoryStatus", system_shared_memory_status, md_oip_shared_memory_status, MD_RPC_PEER),
+    ROW("SystemSharedMemoryRegister", system_shared_memory_register, md_oip_shared_memory_register, MD_RPC_PEER),
+    ROW("SystemSharedMemoryUnregister", system_shared_memory_unregister, md_oip_shared_memory_unregister,
+        MD_RPC_PEER),
+    ROW("CudaSharedMemoryStatus", cuda_shared_memory_status, md_oip_cuda_memory, MD_RPC_INLINE),
+    ROW("CudaSharedMemoryRegister", cuda_shared_memory_register, md_oip_cuda_memory, MD_RPC_INLINE),
+    ROW("CudaSharedMemoryUnregister", cuda_shared_memory_unregister, md_oip_cuda_memory, MD_RPC_INLINE),
+    ROW("TraceSetting", trace_setting, md_oip_trace_setting, MD_RPC_INLINE),
+    ROW("LogSettings", log_settings, md_oip_log_settings, MD_RPC_INLINE),
     { 0 },
 };

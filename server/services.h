@@ -14,6 +14,7 @@ struct md_model_manager;
 struct md_pool;
 struct md_registry;
 struct md_scheduler;
+struct md_shared_memory;
 
 /* What the server as a whole is doing; it only goes forward. */
 enum md_phase { MD_PHASE_RESTORING = 0, MD_PHASE_SERVING = 1, MD_PHASE_DRAINING = 2 };
@@ -24,6 +25,7 @@ struct md_services {
     struct md_pool *pool;
     struct md_scheduler *scheduler;
     struct md_model_manager *manager;
+    struct md_shared_memory *memory;
     struct md_catalogue *catalogue; /* the manager's */
     atomic_int phase;               /* enum md_phase; relaxed: nothing else hangs on it */
 };

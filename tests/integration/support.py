@@ -19,7 +19,8 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 REFERENCE = os.path.join(ROOT, "deploy", "models")
 GOLDENS = os.path.join(ROOT, "tests", "models", "reference", "goldens")
 MODELS = ("sentiment-lstm", "spam-textcnn", "sentiment-transformer")
-PROTOS = ("modeld/v1/modeld.proto", "inference/inference.proto", "grpc/health/v1/health.proto", "onnx/onnx.proto")
+PROTOS = ("modeld/v1/modeld.proto", "inference/inference.proto", "inference/model_config.proto",
+          "grpc/health/v1/health.proto", "onnx/onnx.proto")
 MODELD = os.environ["MODELD"]
 MODELCTL = os.environ["MODELCTL"]
 STUBS = os.environ["MODELD_STUBS"]

@@ -1,0 +1,21 @@
+/* admission.h - may this request run? The limits on what is in flight, for calls and for messages of streams.
+ * Threads: any. */
+#ifndef MD_ADMISSION_H
+#define MD_ADMISSION_H
+
+#include "status.h"
+
+#include <stddef.h>
+
+struct md_rpc;
+struct md_server;
+
+/* Counts a request of `bytes` in; followed by md_admission_leave, also when it is refused.
+ * RESOURCE_EXHAUSTED: one of the in-flight limits. */
+MD_NODISCARD enum md_code md_admission_enter(struct md_server *server, size_t bytes, struct md_error *error);
+void md_admission_leave(struct md_server *server, size_t bytes);
+
+/* After the queue: CANCELLED or DEADLINE_EXCEEDED when nobody waits for the answer any more. */
+MD_NODISCARD enum md_code md_admission_check_wanted(const struct md_rpc *rpc, struct md_error *error);
+
+#endif
