@@ -6,6 +6,8 @@
 #include "allocator.h"
 #include "unicode.h"
 
+#include <string.h>
+
 #include <pcre2.h>
 
 enum { MATCH_LIMIT = 10000000, DEPTH_LIMIT = 100000, HEAP_LIMIT_KIB = 64 * 1024, MAX_PATTERN = 64 * 1024 };
@@ -33,6 +35,26 @@ static pcre2_general_context *general_context(const struct md_allocator *allocat
                                         (void *)(uintptr_t)allocator); /* given back as it is */
 }
 
+/* Puts \x{hhhh} in place of Oniguruma's \uhhhh; `out` has room for twice the pattern. */
+static size_t translate(struct md_span pattern, char *out)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < pattern.size; i++) {
+        out[size++] = pattern.bytes[i];
+        if (pattern.bytes[i] != '\\' || i + 1 == pattern.size)
+            continue;
+        out[size++] = pattern.bytes[++i];
+        if (pattern.bytes[i] != 'u' || pattern.size - i < 5)
+            continue;
+        memcpy(out + size - 1, "x{", 2);
+        memcpy(out + size + 1, pattern.bytes + i + 1, 4);
+        out[size + 5] = '}';
+        size += 6;
+        i += 4;
+    }
+    return size;
+}
+
 static enum md_code compile(struct md_regex *regex, struct md_span pattern, struct md_error *error)
 {
     pcre2_compile_context *context = pcre2_compile_context_create(regex->general);
@@ -41,9 +63,15 @@ static enum md_code compile(struct md_regex *regex, struct md_span pattern, stru
     (void)pcre2_set_newline(context, PCRE2_NEWLINE_LF); /* a constant that is always valid */
     int reason;
     PCRE2_SIZE offset;
-    regex->code = pcre2_compile((PCRE2_SPTR)pattern.bytes, pattern.size,
+    char *translated = md_allocate(regex->allocator, pattern.size * 2);
+    if (translated == NULL) {
+        pcre2_compile_context_free(context);
+        return md_fail_memory(error, "regular expression");
+    }
+    regex->code = pcre2_compile((PCRE2_SPTR)translated, translate(pattern, translated),
                                 PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &reason,
                                 &offset, context);
+    md_release(regex->allocator, translated);
     pcre2_compile_context_free(context);
     if (regex->code != NULL)
         return MD_OK;

@@ -45,6 +45,14 @@ size_t md_tokenizer_vocabulary_size(const struct md_tokenizer *tokenizer)
     return model > tokenizer->added.id_limit ? model : tokenizer->added.id_limit;
 }
 
+struct md_span md_tokenizer_token(const struct md_tokenizer *tokenizer, int32_t id)
+{
+    const struct md_added_token *added = md_added_tokens_find(&tokenizer->added, id);
+    if (added != NULL)
+        return (struct md_span){ added->written_size > 0 ? added->written : "", added->written_size };
+    return md_vocabulary_token(&tokenizer->model.vocabulary, id);
+}
+
 int32_t md_tokenizer_pad_id(const struct md_tokenizer *tokenizer)
 {
     return tokenizer->pad_id;
@@ -95,6 +103,21 @@ static enum md_code reserve_tokens(struct md_encoding *encoding, size_t count, s
         return md_fail_memory(error, "tokens of a text");
     encoding->capacity = capacity;
     return MD_OK;
+}
+
+void md_encoding_count_characters(struct md_span text, uint32_t *offsets, size_t count)
+{
+    size_t bytes = 0; /* of the last one, with its characters: the next one is mostly near */
+    size_t characters = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t offset = offsets[i] < text.size ? offsets[i] : text.size;
+        if (offset >= bytes)
+            characters += md_utf8_count(text.bytes + bytes, offset - bytes);
+        else
+            characters -= md_utf8_count(text.bytes + offset, bytes - offset);
+        bytes = offset;
+        offsets[i] = (uint32_t)characters;
+    }
 }
 
 /* ---- one text ---- */

@@ -45,6 +45,11 @@ MD_NODISCARD enum md_code md_tokenizer_encode(const struct md_tokenizer *tokeniz
                                               struct md_span pair, size_t max_tokens, struct md_encoding *encoding,
                                               struct md_error *error);
 
+/* Turns byte offsets of an encoding of `text` into offsets in characters (code points), in place. */
+void md_encoding_count_characters(struct md_span text, uint32_t *offsets, size_t count);
+
+/* The text of a token as the file writes it, borrowed until the tokenizer is destroyed; bytes NULL: no such id. */
+struct md_span md_tokenizer_token(const struct md_tokenizer *tokenizer, int32_t id);
 size_t md_tokenizer_vocabulary_size(const struct md_tokenizer *tokenizer); /* highest id + 1 */
 int32_t md_tokenizer_pad_id(const struct md_tokenizer *tokenizer);         /* 0 when the file names none */
 

@@ -242,6 +242,24 @@ size_t md_decompose(uint32_t code_point, bool compatibility, int32_t out_code_po
     return 1;
 }
 
+size_t md_grapheme_length(const char *bytes, size_t size)
+{
+    uint32_t before;
+    utf8proc_int32_t state = 0;
+    size_t at = md_utf8_decode(bytes, &before);
+    if (before < 0x300 && before != '\r' && at < size && (unsigned char)bytes[at] < 0x80)
+        return at; /* nothing in ASCII joins what is before it */
+    while (at < size) {
+        uint32_t next;
+        size_t length = md_utf8_decode(bytes + at, &next);
+        if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)next, &state))
+            break;
+        before = next;
+        at += length;
+    }
+    return at;
+}
+
 uint8_t md_combining_class(uint32_t code_point)
 {
     if (code_point < 0x300)

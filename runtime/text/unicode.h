@@ -67,6 +67,8 @@ bool md_is_cjk_ideograph(uint32_t code_point);  /* the blocks that BERT puts spa
 size_t md_lowercase(uint32_t code_point, uint32_t out_code_points[2]);
 /* Canonical (or compatibility) decomposition; returns how many. */
 size_t md_decompose(uint32_t code_point, bool compatibility, int32_t out_code_points[MD_MAX_DECOMPOSITION]);
+/* Bytes of the first extended grapheme cluster of `bytes` (size > 0). */
+size_t md_grapheme_length(const char *bytes, size_t size);
 uint8_t md_combining_class(uint32_t code_point);
 /* 0: the two do not compose. */
 uint32_t md_compose(uint32_t first, uint32_t second);
