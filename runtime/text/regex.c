@@ -35,22 +35,55 @@ static pcre2_general_context *general_context(const struct md_allocator *allocat
                                         (void *)(uintptr_t)allocator); /* given back as it is */
 }
 
-/* Puts \x{hhhh} in place of Oniguruma's \uhhhh; `out` has room for twice the pattern. */
+enum { MAX_GROWTH = 10 };
+
+static size_t append(char *out, const char *text)
+{
+    size_t size = strlen(text);
+    memcpy(out, text, size);
+    return size;
+}
+
+/* Writes one escape, of which `rest` is what follows the backslash, as PCRE2 spells it; returns the bytes of `rest` that
+ * it took. PCRE2 has no \u, and its \s has U+180E, which is no space any more. */
+static size_t translate_escape(struct md_span rest, bool in_class, char *out, size_t *size)
+{
+    char letter = rest.bytes[0];
+    if (letter == 'u' && rest.size >= 5) {
+        *size += append(out + *size, "\\x{");
+        memcpy(out + *size, rest.bytes + 1, 4);
+        *size += 4;
+        out[(*size)++] = '}';
+        return 5;
+    }
+    if (letter == 's' || (letter == 'S' && !in_class)) {
+        *size += append(out + *size, in_class ? "" : letter == 's' ? "[" : "[^");
+        *size += append(out + *size, "\\t-\\r\\x85\\p{Z}");
+        *size += append(out + *size, in_class ? "" : "]");
+        return 1;
+    }
+    out[(*size)++] = '\\';
+    out[(*size)++] = letter;
+    return 1;
+}
+
+/* Oniguruma's spelling into PCRE2's; `out` has room for MAX_GROWTH times the pattern. */
 static size_t translate(struct md_span pattern, char *out)
 {
     size_t size = 0;
+    size_t class_start = 0; /* index of its bracket + 1; 0: not in a class */
     for (size_t i = 0; i < pattern.size; i++) {
-        out[size++] = pattern.bytes[i];
-        if (pattern.bytes[i] != '\\' || i + 1 == pattern.size)
+        char letter = pattern.bytes[i];
+        if (letter == '\\' && i + 1 < pattern.size) {
+            struct md_span rest = { pattern.bytes + i + 1, pattern.size - i - 1 };
+            i += translate_escape(rest, class_start > 0, out, &size);
             continue;
-        out[size++] = pattern.bytes[++i];
-        if (pattern.bytes[i] != 'u' || pattern.size - i < 5)
-            continue;
-        memcpy(out + size - 1, "x{", 2);
-        memcpy(out + size + 1, pattern.bytes + i + 1, 4);
-        out[size + 5] = '}';
-        size += 6;
-        i += 4;
+        }
+        if (letter == '[' && class_start == 0)
+            class_start = i + 1 + (i + 1 < pattern.size && pattern.bytes[i + 1] == '^');
+        else if (letter == ']' && i > class_start)
+            class_start = 0;
+        out[size++] = letter;
     }
     return size;
 }
@@ -63,7 +96,7 @@ static enum md_code compile(struct md_regex *regex, struct md_span pattern, stru
     (void)pcre2_set_newline(context, PCRE2_NEWLINE_LF); /* a constant that is always valid */
     int reason;
     PCRE2_SIZE offset;
-    char *translated = md_allocate(regex->allocator, pattern.size * 2);
+    char *translated = md_allocate(regex->allocator, pattern.size * MAX_GROWTH);
     if (translated == NULL) {
         pcre2_compile_context_free(context);
         return md_fail_memory(error, "regular expression");

@@ -57,6 +57,9 @@ bool md_is_space(uint32_t code_point);          /* property White_Space */
 bool md_is_punctuation(uint32_t code_point);    /* ASCII punctuation and symbols, and category P */
 bool md_is_word(uint32_t code_point); /* \w: letters, marks, digits, letter numbers, connectors, joiners */
 bool md_is_letter(uint32_t code_point);         /* category L */
+bool md_is_uppercase(uint32_t code_point);      /* categories Lu and Lt */
+bool md_is_lowercase(uint32_t code_point);      /* category Ll */
+bool md_is_word_mark(uint32_t code_point);      /* category M of Unicode 16, which regular expressions have */
 bool md_is_numeric(uint32_t code_point);        /* category N */
 bool md_is_control(uint32_t code_point);        /* Cc, Cf, Co; tab, LF and CR are not */
 bool md_is_mark(uint32_t code_point);           /* category M */
