@@ -274,7 +274,8 @@ enum md_code md_json_parse_cut(const struct md_allocator *allocator, const char 
 
 struct md_json_text md_json_text_of(struct md_span text)
 {
-    return (struct md_json_text){ text.bytes, text.bytes + text.size };
+    const char *bytes = text.bytes == NULL ? "" : text.bytes;
+    return (struct md_json_text){ bytes, bytes + text.size };
 }
 
 char md_json_text_peek(struct md_json_text *text)

@@ -35,6 +35,7 @@ static enum md_code read_sections(struct md_tokenizer *tokenizer, const struct m
     struct md_json_value normalizer = md_json_member(root, "normalizer");
     struct md_json_value pre_tokenizer = md_json_member(root, "pre_tokenizer");
     struct md_json_value post_processor = md_json_member(root, "post_processor");
+    struct md_json_value decoder = md_json_member(root, "decoder");
     struct md_json_value added = md_json_member(root, "added_tokens");
     struct md_json_value truncation = md_json_member(root, "truncation");
     MD_TRY(md_json_expect(root, JSON_OBJECT, error));
@@ -43,6 +44,7 @@ static enum md_code read_sections(struct md_tokenizer *tokenizer, const struct m
     MD_TRY(read_pad_id(tokenizer, root, error));
     MD_TRY(md_normalizer_read(allocator, &normalizer, &tokenizer->normalizer, error));
     MD_TRY(md_pre_tokenizer_read(allocator, &pre_tokenizer, &tokenizer->pre_tokenizer, error));
+    MD_TRY(md_decoder_read(allocator, &decoder, &tokenizer->decoder, error));
     MD_TRY(md_post_processor_read(&post_processor, &tokenizer->post_processor, error));
     MD_TRY(md_token_model_read(allocator, &model, cut, &tokenizer->model, error));
     return md_added_tokens_read(allocator, &added, &tokenizer->model.vocabulary, &tokenizer->normalizer,

@@ -1,4 +1,4 @@
-"""Compares ids, tokens and offsets with PyPI's tokenizers: usage: compare.py TOKENIZE PACKAGES VOCABULARIES [NAME...]"""
+"""Compares ids, tokens, offsets and decoded text with PyPI's tokenizers: usage: compare.py TOKENIZE PACKAGES VOCABULARIES [NAME...]"""
 import pathlib
 import struct
 import subprocess
@@ -22,8 +22,10 @@ def encoded(program, path, blob, count):
             yield data[at + 4:at + 4 + size].decode(errors="replace")
             at += 4 + size
         else:
-            yield numpy.frombuffer(data, "<i4", 3 * tokens, at).reshape(3, tokens)
-            at += 12 * tokens
+            size, = struct.unpack_from("<I", data, at + 12 * tokens)
+            start = at + 12 * tokens + 4
+            yield numpy.frombuffer(data, "<i4", 3 * tokens, at).reshape(3, tokens), data[start:start + size].decode()
+            at = start + size
 
 
 def check_tokens(program, path, reference):
@@ -40,16 +42,17 @@ def check_tokens(program, path, reference):
     return wrong == 0
 
 
-def same(ours, reference):
-    if isinstance(ours, str):
+def same(ours, reference, decoded):
+    if isinstance(ours, str) or ours[1] != decoded:
         return False
+    ours = ours[0]
     offsets = numpy.array(reference.offsets, dtype="<i4").reshape(-1, 2)
     return (ours.shape[1] == len(reference.ids) and (ours[0] == reference.ids).all() and
             (ours[1] == offsets[:, 0]).all() and (ours[2] == offsets[:, 1]).all())
 
 
 def shown(ours):
-    return ours if isinstance(ours, str) else [(int(i), int(s), int(e)) for i, s, e in ours.T[:24]]
+    return ours if isinstance(ours, str) else ([(int(i), int(s), int(e)) for i, s, e in ours[0].T[:24]], ours[1])
 
 
 def main(program, packages, folder, names):
@@ -67,14 +70,16 @@ def main(program, packages, folder, names):
         found = encoded(program, path, blob, len(corpus))
         right = 0
         for start in range(0, len(corpus), 1000):
-            for text, theirs in zip(corpus[start:start + 1000], reference.encode_batch(corpus[start:start + 1000])):
+            encodings = reference.encode_batch(corpus[start:start + 1000])
+            decoded = reference.decode_batch([encoding.ids for encoding in encodings])
+            for text, theirs, back in zip(corpus[start:start + 1000], encodings, decoded):
                 ours = next(found)
-                if same(ours, theirs):
+                if same(ours, theirs, back):
                     right += 1
                     continue
                 wrong += 1
                 if wrong <= 5:
-                    print(f"  {text!r}\n    modeld    {shown(ours)}\n    reference {list(zip(theirs.ids, theirs.offsets))[:24]}")
+                    print(f"  {text!r}\n    modeld    {shown(ours)}\n    reference {list(zip(theirs.ids, theirs.offsets))[:24], back}")
         kind = type(reference.model).__name__
         print(f"{path.stem:12} {kind:9} {reference.get_vocab_size():7} tokens: {right} equal, {wrong} not", flush=True)
         passed, failed = passed + right, failed + wrong

@@ -1,7 +1,8 @@
 /* tokenize.c - encodes the texts of stdin with a tokenizer, for tests/tokenizers/compare.py.
  *
  * Usage: tokenize FILE [tokens]. stdin: texts, each a u32 of its bytes and the bytes. stdout: for each text a u32 of its tokens (or UINT32_MAX and a u32 of the
- * bytes of a message, and the message), then their ids, starts and ends in characters, each as an array of 32 bits.
+ * bytes of a message, and the message), then their ids, starts and ends in characters, each as an array of 32 bits, and the decoded text without special tokens,
+ * a u32 of its bytes and the bytes.
  * "tokens": instead, the text of every id, each a u32 of its bytes and the bytes. */
 #include "allocator.h"
 #include "file.h"
@@ -31,7 +32,7 @@ static void write_block(const void *bytes, size_t size, size_t count)
     (void)fwrite(bytes, size, count, stdout); /* the reader sees what is missing */
 }
 
-static void write_encoding(struct md_encoding *encoding, struct md_span text)
+static void write_encoding(struct md_encoding *encoding, const struct md_decoding *decoding, struct md_span text)
 {
     uint32_t count = (uint32_t)encoding->count;
     md_encoding_count_characters(text, encoding->starts, count);
@@ -40,6 +41,9 @@ static void write_encoding(struct md_encoding *encoding, struct md_span text)
     write_block(encoding->ids, sizeof *encoding->ids, count);
     write_block(encoding->starts, sizeof *encoding->starts, count);
     write_block(encoding->ends, sizeof *encoding->ends, count);
+    uint32_t size = (uint32_t)decoding->text.size;
+    write_block(&size, sizeof size, 1);
+    write_block(decoding->text.bytes, 1, size);
 }
 
 static void write_failure(const struct md_error *error)
@@ -52,19 +56,23 @@ static void write_failure(const struct md_error *error)
 static void encode_all(const struct md_tokenizer *tokenizer)
 {
     struct md_encoding encoding;
+    struct md_decoding decoding;
     struct md_error error;
     char *text = NULL;
     uint32_t size;
     size_t capacity = 0;
     md_encoding_init(&encoding, md_process_allocator());
+    md_decoding_init(&decoding, md_process_allocator());
     while (read_text(&text, &size, &capacity)) {
         struct md_span span = { text, size };
-        if (md_tokenizer_encode(tokenizer, span, (struct md_span){ NULL, 0 }, 0, &encoding, &error) == MD_OK)
-            write_encoding(&encoding, span);
+        if (md_tokenizer_encode(tokenizer, span, (struct md_span){ NULL, 0 }, 0, &encoding, &error) == MD_OK &&
+            md_tokenizer_decode(tokenizer, encoding.ids, encoding.count, true, &decoding, &error) == MD_OK)
+            write_encoding(&encoding, &decoding, span);
         else
             write_failure(&error);
     }
     md_encoding_cleanup(&encoding);
+    md_decoding_cleanup(&decoding);
     md_release(md_process_allocator(), text);
 }
 
