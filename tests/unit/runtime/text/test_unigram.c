@@ -111,6 +111,45 @@ static void test_a_sentencepiece_model(void **state)
     }
 }
 
+/* Makes, encodes and decodes with an allocator that fails at the nth allocation; true: it did not fail. */
+static bool survives(int nth)
+{
+    static const int32_t ids[] = { 1, 6, 7 };
+    struct md_faulty_allocator faulty;
+    struct md_tokenizer *tokenizer = NULL;
+    struct md_encoding encoding;
+    struct md_decoding decoding;
+    md_faulty_init(&faulty, nth);
+    faulty.once = true; /* also what may fail without harm */
+    md_encoding_init(&encoding, &faulty.allocator);
+    md_decoding_init(&decoding, &faulty.allocator);
+    enum md_code code = create_from(
+        &faulty.allocator,
+        "{'model':" UNIGRAM(",'byte_fallback':true") ",'decoder':{'type':'Sequence','decoders':[{'type':'ByteFallback'},"
+        "{'type':'Replace','pattern':{'Regex':'a'},'content':'b'}]},'normalizer':{'type':'Precompiled',"
+        "'precompiled_charsmap':'CAAAAAAEAAAAAAAAYQA='},'added_tokens':[{'id':0,'content':'<unk>'}]}",
+        &tokenizer, NULL);
+    if (code == MD_OK)
+        code = md_tokenizer_encode(tokenizer, md_span_of("abc"), (struct md_span){ NULL, 0 }, 0, &encoding, NULL);
+    if (code == MD_OK)
+        code = md_tokenizer_decode(tokenizer, ids, 3, false, &decoding, NULL);
+    assert_true(code == MD_OK || code == MD_RESOURCE_EXHAUSTED);
+    md_encoding_cleanup(&encoding);
+    md_decoding_cleanup(&decoding);
+    md_tokenizer_destroy(tokenizer);
+    assert_int_equal(faulty.live, 0);
+    return code == MD_OK && atomic_load(&faulty.failed) == 0;
+}
+
+static void test_survives_every_allocation_failure(void **state)
+{
+    (void)state;
+    int nth = 0;
+    while (!survives(nth))
+        nth++;
+    assert_true(nth > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_decoders),
         cmocka_unit_test(test_a_vocabulary_of_lines),
         cmocka_unit_test(test_a_sentencepiece_model),
+        cmocka_unit_test(test_survives_every_allocation_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
