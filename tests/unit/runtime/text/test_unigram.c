@@ -1,5 +1,5 @@
-/* test_unigram.c - Unigram, decoders, and the files that are read as a tokenizer.json. The values are the reference
- * library's. */
+/* test_unigram.c - Unigram, decoders, and the files that are read as a tokenizer.json. tests/tokenizers has the
+ * comparison with the reference library. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
