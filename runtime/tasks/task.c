@@ -5,10 +5,11 @@
 #include "clock.h"
 #include "file.h"
 #include "json_value.h"
+#include "tokenizer_files.h"
 
 #include <string.h>
 
-enum { MAX_TOKENIZER_BYTES = 256 << 20, MAX_TEXTS = 65536 };
+enum { MAX_TEXTS = 65536 };
 
 /* A task is chosen by the end of the architecture's name; a new kind is a row. */
 static const struct md_task_kind *const kinds[] = {
@@ -63,31 +64,20 @@ static enum md_code choose_kind(struct md_task *task, const struct md_task_files
 
 /* ---- life ---- */
 
-static enum md_code load_tokenizer(struct md_task *task, const char *path, struct md_error *error)
-{
-    char *bytes = NULL;
-    size_t size = 0;
-    MD_TRY(md_file_read(task->allocator, path, MAX_TOKENIZER_BYTES, &bytes, &size, error));
-    enum md_code code = md_tokenizer_create(task->allocator, bytes, size, &task->tokenizer, error);
-    md_release(task->allocator, bytes);
-    return code;
-}
-
 static enum md_code configure(struct md_task *task, const struct md_task_files *files,
-                              const char *tokenizer_path, struct md_error *error)
+                              const char *model_directory, struct md_error *error)
 {
     MD_TRY(choose_kind(task, files, error));
     if (task->kind == NULL)
         return MD_OK;
-    MD_TRY(load_tokenizer(task, tokenizer_path, error));
+    MD_TRY(md_tokenizer_open(task->allocator, model_directory, &task->tokenizer, error));
     MD_TRY(md_task_configure_inputs(task, files, error));
     MD_TRY(md_task_configure_limits(task, files, error));
     MD_TRY(md_task_configure_output(task, error));
     return task->kind->prepare(task, files, error);
 }
 
-static enum md_code read_and_configure(struct md_task *task, const char *directory,
-                                       const char *tokenizer_path, struct md_error *error)
+static enum md_code read_and_configure(struct md_task *task, const char *directory, struct md_error *error)
 {
     json_t *config_json = NULL;
     json_t *model_json = NULL;
@@ -98,7 +88,7 @@ static enum md_code read_and_configure(struct md_task *task, const char *directo
     struct md_json_value model = { .json = model_json, .key = "model.json" };
     struct md_task_files files = { &config, &model };
     if (code == MD_OK)
-        code = configure(task, &files, tokenizer_path, error);
+        code = configure(task, &files, directory, error);
     json_decref(config_json);
     json_decref(model_json);
     return code;
@@ -108,9 +98,7 @@ enum md_code md_task_create(const struct md_allocator *allocator, const char *mo
                             const struct md_session *session, struct md_task **out_task,
                             struct md_error *error)
 {
-    char tokenizer_path[MD_TASK_PATH_SIZE];
-    MD_TRY(md_task_join(tokenizer_path, model_directory, "tokenizer.json", error));
-    if (!md_file_exists(tokenizer_path)) {
+    if (!md_tokenizer_is_in(model_directory)) {
         *out_task = NULL;
         return MD_OK;
     }
@@ -123,7 +111,7 @@ enum md_code md_task_create(const struct md_allocator *allocator, const char *mo
     task->fixed_tokens = -1;
     md_arena_init(&task->arena, allocator, 0);
     md_mutex_init(&task->synced.lock);
-    enum md_code code = read_and_configure(task, model_directory, tokenizer_path, error);
+    enum md_code code = read_and_configure(task, model_directory, error);
     if (code == MD_OK && task->kind != NULL) {
         *out_task = task;
         return MD_OK;

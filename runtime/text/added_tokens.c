@@ -17,12 +17,11 @@
 static enum md_code read_flags(const struct md_json_value *json, struct md_added_token *token,
                                struct md_error *error)
 {
-    bool special;
-    MD_TRY(md_json_optional_bool(json, "special", false, &special, error));
+    MD_TRY(md_json_optional_bool(json, "special", false, &token->special, error));
     MD_TRY(md_json_optional_bool(json, "single_word", false, &token->single_word, error));
     MD_TRY(md_json_optional_bool(json, "lstrip", false, &token->lstrip, error));
     MD_TRY(md_json_optional_bool(json, "rstrip", false, &token->rstrip, error));
-    return md_json_optional_bool(json, "normalized", !special, &token->normalized, error);
+    return md_json_optional_bool(json, "normalized", !token->special, &token->normalized, error);
 }
 
 /* The token as the normalizer would write it. */
@@ -75,6 +74,11 @@ static enum md_code read_token(const struct md_allocator *allocator, const struc
     token->id = (int32_t)id;
     if (content.size == 0)
         return MD_OK; /* never found, as in the reference library */
+    token->written = md_allocate(allocator, content.size);
+    if (token->written == NULL)
+        return md_fail_memory(error, "added tokens");
+    memcpy(token->written, content.bytes, content.size);
+    token->written_size = content.size;
     if (token->normalized)
         MD_TRY(normalize_content(normalizer, working, content, &content, error));
     token->content = md_allocate(allocator, content.size);
@@ -109,31 +113,18 @@ static void finish_set(struct md_added_token_set *set)
     }
 }
 
-/* True if an earlier token has the same id. */
-static bool id_is_taken(const struct md_added_tokens *added, int32_t id)
-{
-    for (size_t i = 0; i < added->raw.count; i++)
-        if (added->raw.tokens[i].id == id)
-            return true;
-    for (size_t i = 0; i < added->normalized.count; i++)
-        if (added->normalized.tokens[i].id == id)
-            return true;
-    return false;
-}
-
 static enum md_code read_all(struct md_added_tokens *added, const struct md_json_value *json,
                              const struct md_vocabulary *vocabulary, const struct md_normalizer *normalizer,
                              struct md_working_memory *working, struct md_error *error)
 {
     for (size_t i = 0; i < json_array_size(json->json); i++) {
         struct md_json_value item = md_json_element(json, i);
-        struct md_added_token token = { 0 };
+        struct md_added_token token = { .index = (uint32_t)i };
         enum md_code code =
             read_token(added->allocator, &item, vocabulary, normalizer, working, &token, error);
-        if (code == MD_OK && id_is_taken(added, token.id))
-            code = md_json_fail(&item, error, MD_INVALID_ARGUMENT, "id %d twice", token.id);
         if (code != MD_OK) {
             md_release(added->allocator, token.content);
+            md_release(added->allocator, token.written);
             return code;
         }
         struct md_added_token_set *set = token.normalized ? &added->normalized : &added->raw;
@@ -141,6 +132,34 @@ static enum md_code read_all(struct md_added_tokens *added, const struct md_json
         if ((size_t)token.id >= added->id_limit)
             added->id_limit = (size_t)token.id + 1;
     }
+    return MD_OK;
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+    const struct md_added_token *const *a = left;
+    const struct md_added_token *const *b = right;
+    if ((*a)->id != (*b)->id)
+        return (*a)->id < (*b)->id ? -1 : 1;
+    return ((*a)->index > (*b)->index) - ((*a)->index < (*b)->index);
+}
+
+/* Sorts the tokens of both sets by id. INVALID_ARGUMENT: an id twice. */
+static enum md_code index_ids(struct md_added_tokens *added, const struct md_json_value *json, struct md_error *error)
+{
+    size_t count = added->raw.count + added->normalized.count;
+    added->by_id = md_allocate_zeroed(added->allocator, count, sizeof *added->by_id);
+    if (added->by_id == NULL)
+        return md_fail_memory(error, "added tokens");
+    for (size_t i = 0; i < count; i++)
+        added->by_id[i] = i < added->raw.count ? &added->raw.tokens[i] : &added->normalized.tokens[i - added->raw.count];
+    if (count > 1)
+        qsort((void *)added->by_id, count, sizeof *added->by_id, compare_ids);
+    for (size_t i = 1; i < count; i++)
+        if (added->by_id[i]->id == added->by_id[i - 1]->id) {
+            struct md_json_value item = md_json_element(json, added->by_id[i]->index);
+            return md_json_fail(&item, error, MD_INVALID_ARGUMENT, "id %d twice", added->by_id[i]->id);
+        }
     return MD_OK;
 }
 
@@ -168,19 +187,39 @@ enum md_code md_added_tokens_read(const struct md_allocator *allocator, const st
     md_working_memory_destroy(working);
     finish_set(&out_added->raw);
     finish_set(&out_added->normalized);
-    return code;
+    return code == MD_OK ? index_ids(out_added, json, error) : code;
+}
+
+const struct md_added_token *md_added_tokens_find(const struct md_added_tokens *added, int32_t id)
+{
+    size_t low = 0;
+    size_t high = added->raw.count + added->normalized.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (added->by_id[middle]->id == id)
+            return added->by_id[middle];
+        if (added->by_id[middle]->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
 }
 
 static void cleanup_set(const struct md_allocator *allocator, struct md_added_token_set *set)
 {
-    for (size_t i = 0; i < set->count; i++)
+    for (size_t i = 0; i < set->count; i++) {
         md_release(allocator, set->tokens[i].content);
+        md_release(allocator, set->tokens[i].written);
+    }
     md_release(allocator, set->tokens);
     *set = (struct md_added_token_set){ 0 };
 }
 
 void md_added_tokens_cleanup(struct md_added_tokens *added)
 {
+    md_release(added->allocator, (void *)added->by_id);
+    added->by_id = NULL;
     cleanup_set(added->allocator, &added->raw);
     cleanup_set(added->allocator, &added->normalized);
 }

@@ -21,11 +21,15 @@ struct md_working_memory;
 struct md_added_token {
     char *content; /* owned; as it is looked for */
     size_t size;
+    char *written; /* owned; as the file writes it */
+    size_t written_size;
     int32_t id;
+    uint32_t index; /* in the file */
     bool single_word; /* not inside a word */
     bool lstrip;      /* takes the white space before it along */
     bool rstrip;
     bool normalized;
+    bool special; /* left out of decoded text */
 };
 
 /* The tokens of one of the two kinds, sorted by content. */
@@ -39,6 +43,7 @@ struct md_added_tokens {
     const struct md_allocator *allocator;
     struct md_added_token_set raw;
     struct md_added_token_set normalized;
+    const struct md_added_token **by_id; /* sorted by id */
     size_t id_limit; /* highest id + 1 */
 };
 
@@ -49,6 +54,8 @@ MD_NODISCARD enum md_code md_added_tokens_read(const struct md_allocator *alloca
                                                const struct md_vocabulary *vocabulary,
                                                const struct md_normalizer *normalizer,
                                                struct md_added_tokens *out_added, struct md_error *error);
+/* NULL: no token has that id. */
+const struct md_added_token *md_added_tokens_find(const struct md_added_tokens *added, int32_t id);
 void md_added_tokens_cleanup(struct md_added_tokens *added);
 
 /* Cuts the pieces of working->text at the tokens of the set. */

@@ -2,13 +2,16 @@
 #include "model.h"
 
 #include "allocator.h"
+#include "json_text.h"
 #include "json_value.h"
 #include "working_memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct md_token_model_kind *const kinds[] = {
     &md_token_model_bpe,
+    &md_token_model_unigram,
     &md_token_model_wordlevel,
     &md_token_model_wordpiece,
 };
@@ -18,13 +21,17 @@ static struct md_span guess_type(const struct md_json_value *json)
 {
     struct md_json_value merges = md_json_member(json, "merges");
     struct md_json_value prefix = md_json_member(json, "continuing_subword_prefix");
+    struct md_json_value unknown = md_json_member(json, "unk_id");
     if (merges.json != NULL)
         return md_span_of("BPE");
+    if (unknown.json != NULL)
+        return md_span_of("Unigram");
     return md_span_of(prefix.json != NULL ? "WordPiece" : "WordLevel");
 }
 
 enum md_code md_token_model_read(const struct md_allocator *allocator, const struct md_json_value *json,
-                                 struct md_token_model *out_model, struct md_error *error)
+                                 const struct md_json_cut *cut, struct md_token_model *out_model,
+                                 struct md_error *error)
 {
     *out_model = (struct md_token_model){ .allocator = allocator, .unknown_id = MD_NO_ID };
     MD_TRY(md_json_expect(json, JSON_OBJECT, error));
@@ -37,7 +44,7 @@ enum md_code md_token_model_read(const struct md_allocator *allocator, const str
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (md_span_equal(name, md_span_of(kinds[i]->type))) {
             out_model->kind = kinds[i];
-            return kinds[i]->read(allocator, json, out_model, error);
+            return kinds[i]->read(allocator, json, cut, out_model, error);
         }
     return md_json_fail(&type, error, MD_UNIMPLEMENTED, "model \"%s\" is not implemented", name.bytes);
 }
@@ -49,6 +56,8 @@ void md_token_model_cleanup(struct md_token_model *model)
     md_release(model->allocator, model->prefix);
     md_release(model->allocator, model->suffix);
     md_release(model->allocator, model->merges);
+    md_release(model->allocator, model->scores);
+    md_trie_cleanup(&model->trie);
     *model = (struct md_token_model){ .allocator = model->allocator };
 }
 
@@ -70,17 +79,27 @@ enum md_code md_token_model_read_string(const struct md_allocator *allocator,
 }
 
 enum md_code md_token_model_read_vocabulary(const struct md_allocator *allocator,
-                                            const struct md_json_value *json, const char *default_unknown,
-                                            struct md_token_model *model, struct md_error *error)
+                                            const struct md_json_value *json, const struct md_json_cut *cut,
+                                            const char *default_unknown, struct md_token_model *model,
+                                            struct md_error *error)
 {
     struct md_json_value vocab = md_json_member(json, "vocab");
-    MD_TRY(md_vocabulary_read(allocator, &vocab, &model->vocabulary, error));
+    MD_TRY(md_vocabulary_read(allocator, cut->vocab, &vocab, &model->vocabulary, error));
     size_t size = 0;
     MD_TRY(md_token_model_read_string(allocator, json, "unk_token", default_unknown, &model->unknown_token,
                                       &size, error));
     if (model->unknown_token != NULL)
         model->unknown_id = md_vocabulary_find(&model->vocabulary, model->unknown_token, size);
     return MD_OK;
+}
+
+void md_token_model_find_bytes(struct md_token_model *model)
+{
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char token[8];
+        int size = snprintf(token, sizeof token, "<0x%02X>", byte);
+        model->byte_ids[byte] = md_vocabulary_find(&model->vocabulary, token, (size_t)size);
+    }
 }
 
 enum md_code md_token_model_add_unknown(const struct md_token_model *model, struct md_working_memory *working,

@@ -8,11 +8,11 @@
 #include "model.h"
 
 #include "allocator.h"
+#include "json_text.h"
 #include "json_value.h"
 #include "unicode.h"
 #include "working_memory.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { MAX_AFFIX = 64 };
@@ -54,83 +54,122 @@ static const struct md_bpe_merge *find_merge(const struct md_token_model *model,
     return merge->left == MD_NO_ID ? NULL : merge;
 }
 
+/* One merge as it is in the file: two tokens. */
+struct pair {
+    char *bytes; /* both, one after the other */
+    struct md_span left;
+    struct md_span right;
+};
+
 /* ["a", "b"], or "a b" in older files. */
-static enum md_code read_pair(const struct md_json_value *json, struct md_span *out_left,
-                              struct md_span *out_right, struct md_error *error)
+static enum md_code read_pair(struct md_json_text *text, const struct md_json_value *json, struct pair *pair,
+                              struct md_error *error)
 {
-    if (json_is_array(json->json)) {
-        struct md_json_value left = md_json_element(json, 0);
-        struct md_json_value right = md_json_element(json, 1);
-        MD_TRY(md_json_string(&left, out_left, error));
-        return md_json_string(&right, out_right, error);
+    size_t size;
+    pair->left.bytes = pair->bytes;
+    if (md_json_text_peek(text) == '[') {
+        md_json_text_enter(text);
+        if (!md_json_text_next(text) || !md_json_text_string(text, pair->bytes, &pair->left.size))
+            return md_json_text_wrong_type(text, json, "two strings", error);
+        pair->right.bytes = pair->bytes + pair->left.size;
+        if (!md_json_text_next(text) || !md_json_text_string(text, pair->bytes + pair->left.size, &pair->right.size) ||
+            md_json_text_next(text))
+            return md_json_text_wrong_type(text, json, "two strings", error);
+        return MD_OK;
     }
-    struct md_span text;
-    MD_TRY(md_json_string(json, &text, error));
-    const char *space = memchr(text.bytes, ' ', text.size);
+    if (!md_json_text_string(text, pair->bytes, &size))
+        return md_json_text_wrong_type(text, json, "a string", error);
+    const char *space = memchr(pair->bytes, ' ', size);
     if (space == NULL)
-        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "expected two tokens, found \"%s\"",
-                            text.bytes);
-    *out_left = (struct md_span){ text.bytes, (size_t)(space - text.bytes) };
-    *out_right = (struct md_span){ space + 1, text.size - out_left->size - 1 };
+        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "expected two tokens, found \"%.*s\"",
+                            (int)(size < 100 ? size : 100), pair->bytes);
+    pair->left.size = (size_t)(space - pair->bytes);
+    pair->right = (struct md_span){ space + 1, size - pair->left.size - 1 };
     return MD_OK;
 }
 
-static enum md_code find_token(const struct md_token_model *model, const struct md_json_value *json,
-                               struct md_span token, int32_t *out_id, struct md_error *error)
+static enum md_code require(int32_t id, const struct md_json_value *json, struct md_span first, struct md_span second,
+                            struct md_error *error)
 {
-    *out_id = md_vocabulary_find(&model->vocabulary, token.bytes, token.size);
-    if (*out_id != MD_NO_ID)
+    if (id != MD_NO_ID)
         return MD_OK;
-    return md_json_fail(json, error, MD_INVALID_ARGUMENT, "\"%.*s\" is not in model.vocab",
-                        (int)(token.size < 100 ? token.size : 100), token.bytes);
+    return md_json_fail(json, error, MD_INVALID_ARGUMENT, "\"%.*s%.*s\" is not in model.vocab",
+                        (int)(first.size < 100 ? first.size : 100), first.bytes,
+                        (int)(second.size < 100 ? second.size : 100), second.bytes);
 }
 
-static enum md_code read_merge(struct md_token_model *model, const struct md_json_value *json, uint32_t rank,
-                               char *glued, struct md_error *error)
+static enum md_code add_merge(struct md_token_model *model, const struct md_json_value *json, uint32_t rank,
+                              const struct pair *pair, struct md_error *error)
 {
-    struct md_span left;
-    struct md_span right;
+    const struct md_vocabulary *vocabulary = &model->vocabulary;
+    struct md_span none = { "", 0 };
+    struct md_span rest = pair->right;
+    uint32_t hash = md_vocabulary_hash(md_vocabulary_hash_start(), pair->left.bytes, pair->left.size);
     struct md_bpe_merge merge = { .rank = rank };
-    MD_TRY(read_pair(json, &left, &right, error));
-    MD_TRY(find_token(model, json, left, &merge.left, error));
-    MD_TRY(find_token(model, json, right, &merge.right, error));
-    if (right.size < model->prefix_size)
-        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "\"%s\" does not start with \"%s\"",
-                            right.bytes, model->prefix);
-    right.bytes += model->prefix_size;
-    right.size -= model->prefix_size;
-    memcpy(glued, left.bytes, left.size); /* both are tokens, so they fit */
-    memcpy(glued + left.size, right.bytes, right.size);
-    MD_TRY(find_token(model, json, (struct md_span){ glued, left.size + right.size }, &merge.merged, error));
+    merge.left = md_vocabulary_find_hashed(vocabulary, hash, none, pair->left.bytes, pair->left.size);
+    MD_TRY(require(merge.left, json, pair->left, none, error));
+    merge.right = md_vocabulary_find(vocabulary, pair->right.bytes, pair->right.size);
+    MD_TRY(require(merge.right, json, pair->right, none, error));
+    if (rest.size < model->prefix_size)
+        return md_json_fail(json, error, MD_INVALID_ARGUMENT, "\"%.*s\" does not start with \"%s\"", (int)rest.size,
+                            rest.bytes, model->prefix);
+    rest.bytes += model->prefix_size;
+    rest.size -= model->prefix_size;
+    hash = md_vocabulary_hash(hash, rest.bytes, rest.size);
+    merge.merged = md_vocabulary_find_hashed(vocabulary, hash, pair->left, rest.bytes, rest.size);
+    MD_TRY(require(merge.merged, json, pair->left, rest, error));
     *find_slot(model, merge.left, merge.right) = merge;
     return MD_OK;
 }
 
-static enum md_code read_merges(const struct md_allocator *allocator, const struct md_json_value *json,
-                                struct md_token_model *model, struct md_error *error)
+/* Makes an empty table of `slots`. */
+static enum md_code make_table(struct md_token_model *model, size_t slots, struct md_error *error)
 {
-    struct md_json_value list = md_json_member(json, "merges");
-    MD_TRY(md_json_expect(&list, JSON_ARRAY, error));
-    size_t count = json_array_size(list.json);
-    size_t slots = 16;
-    while (slots < count * 2)
-        slots *= 2;
-    char *glued = md_allocate(allocator, model->vocabulary.longest * 2);
-    model->merges = md_allocate_zeroed(allocator, slots, sizeof *model->merges);
-    enum md_code code = MD_OK;
-    if (glued == NULL || model->merges == NULL) {
-        code = md_fail_memory(error, "merges");
-        goto done;
-    }
+    model->merges = md_allocate_zeroed(model->allocator, slots, sizeof *model->merges);
+    if (model->merges == NULL)
+        return md_fail_memory(error, "merges");
     model->merge_mask = slots - 1;
     for (size_t i = 0; i < slots; i++)
         model->merges[i].left = MD_NO_ID;
-    for (size_t i = 0; i < count && code == MD_OK; i++) {
-        struct md_json_value item = md_json_element(&list, i);
-        code = read_merge(model, &item, (uint32_t)i, glued, error);
+    return MD_OK;
+}
+
+static enum md_code fill_table(struct md_token_model *model, const struct md_json_value *json, struct md_json_text text,
+                               char *bytes, struct md_error *error)
+{
+    struct pair pair = { .bytes = bytes };
+    uint32_t rank = 0;
+    md_json_text_enter(&text);
+    for (; md_json_text_next(&text); rank++) {
+        struct md_json_value item = { .parent = json, .index = rank };
+        MD_TRY(read_pair(&text, &item, &pair, error));
+        MD_TRY(add_merge(model, &item, rank, &pair, error));
     }
-done:
-    md_release(allocator, glued);
+    return MD_OK;
+}
+
+static enum md_code read_merges(const struct md_allocator *allocator, const struct md_json_value *json,
+                                struct md_span text, struct md_token_model *model, struct md_error *error)
+{
+    struct md_json_value list = md_json_member(json, "merges");
+    struct md_json_text at = md_json_text_of(text);
+    if (md_json_text_peek(&at) != '[')
+        return md_json_text_wrong_type(&at, &list, "an array", error);
+    struct md_json_text counted = at;
+    size_t count = 0;
+    size_t slots = 16;
+    for (md_json_text_enter(&counted); md_json_text_next(&counted); count++)
+        md_json_text_skip(&counted);
+    while (slots < count * 2)
+        slots *= 2;
+    if (count > UINT32_MAX / 2)
+        return md_json_fail(&list, error, MD_INVALID_ARGUMENT, "%zu merges, limit is %u", count, UINT32_MAX / 2);
+    MD_TRY(make_table(model, slots, error));
+    char *bytes = md_allocate(allocator, text.size); /* no pair is longer */
+    if (bytes == NULL)
+        return md_fail_memory(error, "merges");
+    enum md_code code = fill_table(model, &list, at, bytes, error);
+    md_release(allocator, bytes);
     return code;
 }
 
@@ -146,30 +185,21 @@ static enum md_code read_affix(const struct md_allocator *allocator, const struc
     return md_json_fail(&value, error, MD_INVALID_ARGUMENT, "%zu bytes, limit is %d", *out_size, MAX_AFFIX);
 }
 
-static void find_byte_tokens(struct md_token_model *model)
-{
-    for (unsigned byte = 0; byte < 256; byte++) {
-        char token[8];
-        int size = snprintf(token, sizeof token, "<0x%02X>", byte);
-        model->byte_ids[byte] = md_vocabulary_find(&model->vocabulary, token, (size_t)size);
-    }
-}
-
 static enum md_code bpe_read(const struct md_allocator *allocator, const struct md_json_value *json,
-                             struct md_token_model *model, struct md_error *error)
+                             const struct md_json_cut *cut, struct md_token_model *model, struct md_error *error)
 {
     struct md_json_value dropout = md_json_member(json, "dropout");
     if (!md_json_is_null(&dropout) && json_number_value(dropout.json) != 0)
         return md_json_fail(&dropout, error, MD_UNIMPLEMENTED, "merges that are left out at random");
-    MD_TRY(md_token_model_read_vocabulary(allocator, json, NULL, model, error));
+    MD_TRY(md_token_model_read_vocabulary(allocator, json, cut, NULL, model, error));
     MD_TRY(
         read_affix(allocator, json, "continuing_subword_prefix", &model->prefix, &model->prefix_size, error));
     MD_TRY(read_affix(allocator, json, "end_of_word_suffix", &model->suffix, &model->suffix_size, error));
     MD_TRY(md_json_optional_bool(json, "fuse_unk", false, &model->fuse_unknown, error));
     MD_TRY(md_json_optional_bool(json, "byte_fallback", false, &model->byte_fallback, error));
     MD_TRY(md_json_optional_bool(json, "ignore_merges", false, &model->ignore_merges, error));
-    find_byte_tokens(model);
-    return read_merges(allocator, json, model, error);
+    md_token_model_find_bytes(model);
+    return read_merges(allocator, json, cut->merges, model, error);
 }
 
 /* ---- a word's symbols ---- */

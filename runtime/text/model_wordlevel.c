@@ -4,9 +4,10 @@
 #include "working_memory.h"
 
 static enum md_code wordlevel_read(const struct md_allocator *allocator, const struct md_json_value *json,
-                                   struct md_token_model *model, struct md_error *error)
+                                   const struct md_json_cut *cut, struct md_token_model *model,
+                                   struct md_error *error)
 {
-    return md_token_model_read_vocabulary(allocator, json, "<unk>", model, error);
+    return md_token_model_read_vocabulary(allocator, json, cut, "<unk>", model, error);
 }
 
 static enum md_code wordlevel_tokenize(const struct md_token_model *model, struct md_working_memory *working,

@@ -2,6 +2,7 @@
 #include "normalizer.h"
 
 #include "allocator.h"
+#include "charsmap.h"
 #include "json_value.h"
 #include "normalizer_steps.h"
 #include "regex.h"
@@ -31,6 +32,7 @@ enum step_kind {
     NFKC,
     NFKD,
     NMT,
+    PRECOMPILED,
     PREPEND,
     REPLACE,
     SEQUENCE,
@@ -175,6 +177,21 @@ static enum md_code read_replace(struct md_normalizer *normalizer, const struct 
     return code == MD_INVALID_ARGUMENT ? md_json_prefix(&pattern, error, code) : code;
 }
 
+static enum md_code read_precompiled(struct md_normalizer *normalizer, const struct md_json_value *json,
+                                     size_t nesting, struct md_error *error)
+{
+    (void)nesting;
+    struct md_normalizer_step *step = NULL;
+    struct md_span text;
+    struct md_json_value map = md_json_member(json, "precompiled_charsmap");
+    if (md_json_is_null(&map))
+        return MD_OK; /* as sentencepiece models without normalization are written */
+    MD_TRY(md_json_string(&map, &text, error));
+    MD_TRY(add_step(normalizer, PRECOMPILED, json, &step, error));
+    enum md_code code = md_charsmap_create_base64(normalizer->allocator, text, &step->map, error);
+    return code == MD_INVALID_ARGUMENT ? md_json_prefix(&map, error, code) : code;
+}
+
 static enum md_code read_sequence(struct md_normalizer *normalizer, const struct md_json_value *json,
                                   size_t nesting, struct md_error *error)
 {
@@ -198,6 +215,7 @@ static const struct md_normalizer_kind kinds[KIND_COUNT] = {
     [NFKC] = { "NFKC", read_nfkc, md_normalize_form, md_normalize_ascii_same },
     [NFKD] = { "NFKD", read_nfkd, md_normalize_form, md_normalize_ascii_same },
     [NMT] = { "Nmt", read_nmt, md_normalize_nmt, NULL },
+    [PRECOMPILED] = { "Precompiled", read_precompiled, md_normalize_precompiled, NULL },
     [PREPEND] = { "Prepend", read_prepend, md_normalize_prepend, NULL },
     [REPLACE] = { "Replace", read_replace, md_normalize_replace, NULL },
     [SEQUENCE] = { "Sequence", read_sequence, NULL, NULL },
@@ -237,6 +255,7 @@ void md_normalizer_cleanup(struct md_normalizer *normalizer)
         md_release(normalizer->allocator, normalizer->steps[i].content);
         md_release(normalizer->allocator, normalizer->steps[i].pattern);
         md_regex_destroy(normalizer->steps[i].regex);
+        md_charsmap_destroy(normalizer->steps[i].map);
     }
     normalizer->count = 0;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 struct md_allocator;
+struct md_charsmap;
 struct md_json_value;
 struct md_normalizer_kind;
 struct md_regex;
@@ -31,6 +32,7 @@ struct md_normalizer_step {
     char *pattern;           /* Replace with a string; owned */
     size_t pattern_size;
     struct md_regex *regex;  /* Replace with a regular expression */
+    struct md_charsmap *map; /* Precompiled; owned */
 };
 
 struct md_normalizer {

@@ -1,6 +1,7 @@
 /* normalizer_steps.c - what the kinds of normalization steps do to a text; see normalizer_steps.h. */
 #include "normalizer_steps.h"
 
+#include "charsmap.h"
 #include "unicode.h"
 #include "working_memory.h"
 
@@ -161,6 +162,14 @@ enum md_code md_normalize_byte_level(const struct md_normalizer_step *step, stru
 {
     (void)step, (void)working, (void)error;
     md_text_edit_bytes(edit);
+    return MD_OK;
+}
+
+enum md_code md_normalize_precompiled(const struct md_normalizer_step *step, struct md_text_edit *edit,
+                                      struct md_working_memory *working, struct md_error *error)
+{
+    (void)working, (void)error;
+    md_charsmap_apply(step->map, edit);
     return MD_OK;
 }
 

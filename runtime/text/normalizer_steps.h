@@ -19,6 +19,7 @@ MD_NORMALIZE(lowercase);
 MD_NORMALIZE(nmt);
 MD_NORMALIZE(byte_level);
 MD_NORMALIZE(strip);
+MD_NORMALIZE(precompiled);
 MD_NORMALIZE(prepend);
 MD_NORMALIZE(replace);
 MD_NORMALIZE(form); /* NFC, NFD, NFKC, NFKD: normalizer_forms.c */

@@ -185,6 +185,18 @@ static enum md_code feed_pattern(const struct md_pre_tokenizer_step *step, struc
     return md_splitter_finish(splitter);
 }
 
+static enum md_code split_words(md_word_fn word, struct md_working_memory *working, struct md_piece piece,
+                                struct md_error *error)
+{
+    const char *text = working->text.bytes;
+    for (size_t at = piece.start; at < piece.end;) {
+        size_t end = at + word((struct md_span){ text + at, piece.end - at });
+        MD_TRY(md_working_memory_add_piece(working, at, end, MD_NO_TOKEN, error));
+        at = end;
+    }
+    return MD_OK;
+}
+
 static enum md_code apply_split(const struct md_pre_tokenizer_step *step, struct md_working_memory *working,
                                 struct md_error *error)
 {
@@ -193,6 +205,8 @@ static enum md_code apply_split(const struct md_pre_tokenizer_step *step, struct
         struct md_piece piece = md_pieces(&working->pieces)[i];
         if (piece.token != MD_NO_TOKEN)
             MD_TRY(md_working_memory_add_piece(working, piece.start, piece.end, piece.token, error));
+        else if (step->word != NULL)
+            MD_TRY(split_words(step->word, working, piece, error));
         else
             MD_TRY(feed_pattern(step, &splitter, working, piece, error));
     }
@@ -316,6 +330,8 @@ static enum md_code read_split(struct md_pre_tokenizer *pre_tokenizer, struct md
     MD_TRY(md_json_pattern(&pattern, &text, &is_regex, error));
     if (!is_regex)
         return copy_pattern(pre_tokenizer->allocator, text, step, error);
+    if (step->behavior == (step->invert ? MD_SPLIT_REMOVED : MD_SPLIT_ISOLATED))
+        step->word = md_known_pattern_find(text);
     enum md_code code = md_regex_create(pre_tokenizer->allocator, text, &step->regex, error);
     return code == MD_INVALID_ARGUMENT ? md_json_prefix(&pattern, error, code) : code;
 }

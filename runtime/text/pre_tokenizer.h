@@ -6,6 +6,7 @@
 #ifndef MD_PRE_TOKENIZER_H
 #define MD_PRE_TOKENIZER_H
 
+#include "known_patterns.h"
 #include "span.h"
 #include "splitter.h"
 #include "status.h"
@@ -37,6 +38,7 @@ struct md_pre_tokenizer_step {
     char *pattern;                   /* Split at a string; owned */
     size_t pattern_size;
     struct md_regex *regex;          /* Split at a regular expression */
+    md_word_fn word;                 /* Split whose pieces are its matches, which cover the text; else NULL */
 };
 
 struct md_pre_tokenizer {

@@ -1,6 +1,7 @@
 /* pre_tokenizer_rewrite.c - ByteLevel and Metaspace: pre-tokenizers that change the text as they split it. */
 #include "pre_tokenizer.h"
 
+#include "known_patterns.h"
 #include "unicode.h"
 #include "working_memory.h"
 
@@ -8,69 +9,12 @@
 
 /* ---- ByteLevel ---- */
 
-static size_t contraction(const char *text, size_t size)
-{
-    if (size < 2 || text[0] != '\'')
-        return 0;
-    if (strchr("stmd", text[1]) != NULL && text[1] != '\0')
-        return 2;
-    if (size < 3)
-        return 0;
-    bool two = (text[1] == 'r' && text[2] == 'e') || (text[1] == 'v' && text[2] == 'e') ||
-               (text[1] == 'l' && text[2] == 'l');
-    return two ? 3 : 0;
-}
-
-enum word_class { CLASS_SPACE, CLASS_LETTER, CLASS_NUMBER, CLASS_OTHER };
-
-static enum word_class class_of(uint32_t code_point)
-{
-    if (md_is_letter(code_point))
-        return CLASS_LETTER;
-    if (md_is_numeric(code_point))
-        return CLASS_NUMBER;
-    return md_is_space(code_point) ? CLASS_SPACE : CLASS_OTHER;
-}
-
-/* End of the run of one class that starts at `at`; *out_last is where its last character starts. */
-static size_t run_end(const char *text, size_t at, size_t size, enum word_class class, size_t *out_last)
-{
-    *out_last = at;
-    while (at < size) {
-        uint32_t code_point;
-        size_t length = md_utf8_decode(text + at, &code_point);
-        if (class_of(code_point) != class)
-            break;
-        *out_last = at;
-        at += length;
-    }
-    return at;
-}
-
-/* Length of what GPT-2's expression matches at the start of `text`, which is never nothing:
- *   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
-static size_t gpt2_word(const char *text, size_t size)
-{
-    size_t length = contraction(text, size);
-    if (length > 0)
-        return length;
-    uint32_t code_point;
-    size_t start = text[0] == ' ' && size > 1 ? 1 : 0;
-    (void)md_utf8_decode(text + start, &code_point); /* run_end goes over it again */
-    enum word_class class = class_of(code_point);
-    size_t last;
-    if (class != CLASS_SPACE)
-        return run_end(text, start, size, class, &last);
-    size_t end = run_end(text, 0, size, CLASS_SPACE, &last);
-    return end == size || last == 0 ? end : last; /* the last space goes with the word behind it */
-}
-
 static enum md_code split_gpt2(struct md_working_memory *working, size_t start, size_t end,
                                struct md_error *error)
 {
     const char *text = working->text.bytes;
     while (start < end) {
-        size_t length = gpt2_word(text + start, end - start);
+        size_t length = md_known_pattern_gpt2((struct md_span){ text + start, end - start });
         MD_TRY(md_working_memory_add_piece(working, start, start + length, MD_NO_TOKEN, error));
         start += length;
     }

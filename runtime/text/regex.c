@@ -6,6 +6,8 @@
 #include "allocator.h"
 #include "unicode.h"
 
+#include <string.h>
+
 #include <pcre2.h>
 
 enum { MATCH_LIMIT = 10000000, DEPTH_LIMIT = 100000, HEAP_LIMIT_KIB = 64 * 1024, MAX_PATTERN = 64 * 1024 };
@@ -33,6 +35,59 @@ static pcre2_general_context *general_context(const struct md_allocator *allocat
                                         (void *)(uintptr_t)allocator); /* given back as it is */
 }
 
+enum { MAX_GROWTH = 10 };
+
+static size_t append(char *out, const char *text)
+{
+    size_t size = strlen(text);
+    memcpy(out, text, size);
+    return size;
+}
+
+/* Writes one escape, of which `rest` is what follows the backslash, as PCRE2 spells it; returns the bytes of `rest` that
+ * it took. PCRE2 has no \u, and its \s has U+180E, which is no space any more. */
+static size_t translate_escape(struct md_span rest, bool in_class, char *out, size_t *size)
+{
+    char letter = rest.bytes[0];
+    if (letter == 'u' && rest.size >= 5) {
+        *size += append(out + *size, "\\x{");
+        memcpy(out + *size, rest.bytes + 1, 4);
+        *size += 4;
+        out[(*size)++] = '}';
+        return 5;
+    }
+    if (letter == 's' || (letter == 'S' && !in_class)) {
+        *size += append(out + *size, in_class ? "" : letter == 's' ? "[" : "[^");
+        *size += append(out + *size, "\\t-\\r\\x85\\p{Z}");
+        *size += append(out + *size, in_class ? "" : "]");
+        return 1;
+    }
+    out[(*size)++] = '\\';
+    out[(*size)++] = letter;
+    return 1;
+}
+
+/* Oniguruma's spelling into PCRE2's; `out` has room for MAX_GROWTH times the pattern. */
+static size_t translate(struct md_span pattern, char *out)
+{
+    size_t size = 0;
+    size_t class_start = 0; /* index of its bracket + 1; 0: not in a class */
+    for (size_t i = 0; i < pattern.size; i++) {
+        char letter = pattern.bytes[i];
+        if (letter == '\\' && i + 1 < pattern.size) {
+            struct md_span rest = { pattern.bytes + i + 1, pattern.size - i - 1 };
+            i += translate_escape(rest, class_start > 0, out, &size);
+            continue;
+        }
+        if (letter == '[' && class_start == 0)
+            class_start = i + 1 + (i + 1 < pattern.size && pattern.bytes[i + 1] == '^');
+        else if (letter == ']' && i > class_start)
+            class_start = 0;
+        out[size++] = letter;
+    }
+    return size;
+}
+
 static enum md_code compile(struct md_regex *regex, struct md_span pattern, struct md_error *error)
 {
     pcre2_compile_context *context = pcre2_compile_context_create(regex->general);
@@ -41,9 +96,15 @@ static enum md_code compile(struct md_regex *regex, struct md_span pattern, stru
     (void)pcre2_set_newline(context, PCRE2_NEWLINE_LF); /* a constant that is always valid */
     int reason;
     PCRE2_SIZE offset;
-    regex->code = pcre2_compile((PCRE2_SPTR)pattern.bytes, pattern.size,
+    char *translated = md_allocate(regex->allocator, pattern.size * MAX_GROWTH);
+    if (translated == NULL) {
+        pcre2_compile_context_free(context);
+        return md_fail_memory(error, "regular expression");
+    }
+    regex->code = pcre2_compile((PCRE2_SPTR)translated, translate(pattern, translated),
                                 PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &reason,
                                 &offset, context);
+    md_release(regex->allocator, translated);
     pcre2_compile_context_free(context);
     if (regex->code != NULL)
         return MD_OK;

@@ -35,6 +35,7 @@ void md_tokenizer_destroy(struct md_tokenizer *tokenizer)
     md_token_model_cleanup(&tokenizer->model);
     md_normalizer_cleanup(&tokenizer->normalizer);
     md_pre_tokenizer_cleanup(&tokenizer->pre_tokenizer);
+    md_decoder_cleanup(&tokenizer->decoder);
     md_added_tokens_cleanup(&tokenizer->added);
     md_release(tokenizer->allocator, tokenizer);
 }
@@ -43,6 +44,14 @@ size_t md_tokenizer_vocabulary_size(const struct md_tokenizer *tokenizer)
 {
     size_t model = tokenizer->model.vocabulary.id_limit;
     return model > tokenizer->added.id_limit ? model : tokenizer->added.id_limit;
+}
+
+struct md_span md_tokenizer_token(const struct md_tokenizer *tokenizer, int32_t id)
+{
+    const struct md_added_token *added = md_added_tokens_find(&tokenizer->added, id);
+    if (added != NULL)
+        return (struct md_span){ added->written_size > 0 ? added->written : "", added->written_size };
+    return md_vocabulary_token(&tokenizer->model.vocabulary, id);
 }
 
 int32_t md_tokenizer_pad_id(const struct md_tokenizer *tokenizer)
@@ -95,6 +104,21 @@ static enum md_code reserve_tokens(struct md_encoding *encoding, size_t count, s
         return md_fail_memory(error, "tokens of a text");
     encoding->capacity = capacity;
     return MD_OK;
+}
+
+void md_encoding_count_characters(struct md_span text, uint32_t *offsets, size_t count)
+{
+    size_t bytes = 0; /* of the last one, with its characters: the next one is mostly near */
+    size_t characters = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t offset = offsets[i] < text.size ? offsets[i] : text.size;
+        if (offset >= bytes)
+            characters += md_utf8_count(text.bytes + bytes, offset - bytes);
+        else
+            characters -= md_utf8_count(text.bytes + offset, bytes - offset);
+        bytes = offset;
+        offsets[i] = (uint32_t)characters;
+    }
 }
 
 /* ---- one text ---- */
@@ -302,4 +326,45 @@ enum md_code md_tokenizer_encode(const struct md_tokenizer *tokenizer, struct md
     encoding->count = 0;
     encoding->truncated = false;
     return encode_both(tokenizer, text, pair, &truncation, encoding, error);
+}
+
+/* ---- decoding ---- */
+
+void md_decoding_init(struct md_decoding *decoding, const struct md_allocator *allocator)
+{
+    *decoding = (struct md_decoding){ .allocator = allocator };
+}
+
+void md_decoding_cleanup(struct md_decoding *decoding)
+{
+    md_decoder_memory_destroy(decoding->working_memory);
+    md_decoding_init(decoding, decoding->allocator);
+}
+
+static void add_decoded(const struct md_tokenizer *tokenizer, int32_t id, bool skip_special,
+                        struct md_decoder_memory *memory)
+{
+    const struct md_added_token *added = md_added_tokens_find(&tokenizer->added, id);
+    struct md_span token = md_tokenizer_token(tokenizer, id);
+    if (token.bytes == NULL || (skip_special && added != NULL && added->special))
+        return;
+    if (tokenizer->decoder.count == 0 && memory->lists[0].parts.count > 0)
+        md_decoder_add(memory, md_span_of(" "));
+    md_decoder_add(memory, token);
+}
+
+enum md_code md_tokenizer_decode(const struct md_tokenizer *tokenizer, const int32_t *ids, size_t count,
+                                 bool skip_special, struct md_decoding *decoding, struct md_error *error)
+{
+    if (decoding->working_memory == NULL)
+        decoding->working_memory = md_decoder_memory_create(decoding->allocator);
+    struct md_decoder_memory *memory = decoding->working_memory;
+    if (memory == NULL)
+        return md_fail_memory(error, "decoding");
+    md_decoder_start(memory);
+    for (size_t i = 0; i < count; i++)
+        add_decoded(tokenizer, ids[i], skip_special, memory);
+    MD_TRY(md_decoder_run(&tokenizer->decoder, memory, error));
+    decoding->text = memory->text;
+    return MD_OK;
 }

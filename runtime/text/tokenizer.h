@@ -45,6 +45,26 @@ MD_NODISCARD enum md_code md_tokenizer_encode(const struct md_tokenizer *tokeniz
                                               struct md_span pair, size_t max_tokens, struct md_encoding *encoding,
                                               struct md_error *error);
 
+/* Text made of tokens. Its memory is used again by the next md_tokenizer_decode. */
+struct md_decoding {
+    const struct md_allocator *allocator;
+    struct md_span text;  /* valid until the next decode */
+    void *working_memory; /* of the tokenizer */
+};
+void md_decoding_init(struct md_decoding *decoding, const struct md_allocator *allocator);
+void md_decoding_cleanup(struct md_decoding *decoding);
+
+/* Decodes ids as tokenizer.json's decoder says; without one, tokens with spaces between them. An id that no token has is
+ * left out, and with skip_special so are special tokens. INVALID_ARGUMENT: a regular expression needs too many steps.
+ * RESOURCE_EXHAUSTED: memory. */
+MD_NODISCARD enum md_code md_tokenizer_decode(const struct md_tokenizer *tokenizer, const int32_t *ids, size_t count,
+                                              bool skip_special, struct md_decoding *decoding, struct md_error *error);
+
+/* Turns byte offsets of an encoding of `text` into offsets in characters (code points), in place. */
+void md_encoding_count_characters(struct md_span text, uint32_t *offsets, size_t count);
+
+/* The text of a token as the file writes it, borrowed until the tokenizer is destroyed; bytes NULL: no such id. */
+struct md_span md_tokenizer_token(const struct md_tokenizer *tokenizer, int32_t id);
 size_t md_tokenizer_vocabulary_size(const struct md_tokenizer *tokenizer); /* highest id + 1 */
 int32_t md_tokenizer_pad_id(const struct md_tokenizer *tokenizer);         /* 0 when the file names none */
 

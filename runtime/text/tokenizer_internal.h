@@ -3,6 +3,7 @@
 #define MD_TOKENIZER_INTERNAL_H
 
 #include "added_tokens.h"
+#include "decoder.h"
 #include "model.h"
 #include "normalizer.h"
 #include "post_processor.h"
@@ -17,6 +18,7 @@ struct md_tokenizer {
     struct md_added_tokens added;
     struct md_pre_tokenizer pre_tokenizer;
     struct md_post_processor post_processor;
+    struct md_decoder decoder;
     struct md_truncation truncation;
     int32_t pad_id;
 };

@@ -1,6 +1,7 @@
 /* tokenizer_json.c - the top level of tokenizer.json; each section is read by its own file. */
 #include "tokenizer_internal.h"
 
+#include "json_text.h"
 #include "json_value.h"
 
 static enum md_code check_version(const struct md_json_value *root, struct md_error *error)
@@ -27,13 +28,14 @@ static enum md_code read_pad_id(struct md_tokenizer *tokenizer, const struct md_
 }
 
 static enum md_code read_sections(struct md_tokenizer *tokenizer, const struct md_json_value *root,
-                                  struct md_error *error)
+                                  const struct md_json_cut *cut, struct md_error *error)
 {
     const struct md_allocator *allocator = tokenizer->allocator;
     struct md_json_value model = md_json_member(root, "model");
     struct md_json_value normalizer = md_json_member(root, "normalizer");
     struct md_json_value pre_tokenizer = md_json_member(root, "pre_tokenizer");
     struct md_json_value post_processor = md_json_member(root, "post_processor");
+    struct md_json_value decoder = md_json_member(root, "decoder");
     struct md_json_value added = md_json_member(root, "added_tokens");
     struct md_json_value truncation = md_json_member(root, "truncation");
     MD_TRY(md_json_expect(root, JSON_OBJECT, error));
@@ -42,8 +44,9 @@ static enum md_code read_sections(struct md_tokenizer *tokenizer, const struct m
     MD_TRY(read_pad_id(tokenizer, root, error));
     MD_TRY(md_normalizer_read(allocator, &normalizer, &tokenizer->normalizer, error));
     MD_TRY(md_pre_tokenizer_read(allocator, &pre_tokenizer, &tokenizer->pre_tokenizer, error));
+    MD_TRY(md_decoder_read(allocator, &decoder, &tokenizer->decoder, error));
     MD_TRY(md_post_processor_read(&post_processor, &tokenizer->post_processor, error));
-    MD_TRY(md_token_model_read(allocator, &model, &tokenizer->model, error));
+    MD_TRY(md_token_model_read(allocator, &model, cut, &tokenizer->model, error));
     return md_added_tokens_read(allocator, &added, &tokenizer->model.vocabulary, &tokenizer->normalizer,
                                 &tokenizer->added, error);
 }
@@ -52,9 +55,11 @@ enum md_code md_tokenizer_read(struct md_tokenizer *tokenizer, const char *json,
                                struct md_error *error)
 {
     json_t *parsed = NULL;
-    MD_TRY(md_json_parse("tokenizer.json", json, size, &parsed, error));
+    struct md_json_cut cut;
+    struct md_span text = { json, size };
+    MD_TRY(md_json_parse_cut(tokenizer->allocator, "tokenizer.json", text, &cut, &parsed, error));
     struct md_json_value root = { .json = parsed, .key = "tokenizer.json" };
-    enum md_code code = read_sections(tokenizer, &root, error);
+    enum md_code code = read_sections(tokenizer, &root, &cut, error);
     json_decref(parsed);
     return code;
 }

@@ -154,6 +154,15 @@ bool md_is_letter(uint32_t code_point)
            (is_unassigned(code_point) && md_code_range_has(md_unicode_letter_more, code_point));
 }
 
+bool md_is_word_mark(uint32_t code_point)
+{
+    if (code_point < 0x300)
+        return false;
+    return in_categories(code_point, MARKS) ||
+           (is_unassigned(code_point) && md_code_range_has(md_unicode_word_more, code_point) &&
+            !md_is_letter(code_point) && !md_is_numeric(code_point));
+}
+
 bool md_is_numeric(uint32_t code_point)
 {
     if (code_point < 0x80)
@@ -208,6 +217,22 @@ static uint32_t newer_lowercase(uint32_t c)
     return c == 0xA7CB ? 0x264 : c == 0xA7DC ? 0x19B : c;
 }
 
+bool md_is_uppercase(uint32_t code_point)
+{
+    if (code_point < 0x80)
+        return code_point - 'A' < 26;
+    return in_categories(code_point, CATEGORY(LU) | CATEGORY(LT)) || newer_lowercase(code_point) != code_point;
+}
+
+bool md_is_lowercase(uint32_t code_point)
+{
+    if (code_point < 0x80)
+        return code_point - 'a' < 26;
+    return in_categories(code_point, CATEGORY(LL)) || (code_point >= 0x10D70 && code_point <= 0x10D85) ||
+           (code_point >= 0x16EBB && code_point <= 0x16ED3) || code_point == 0x1C8A || code_point == 0xA7CD ||
+           code_point == 0xA7CF || code_point == 0xA7DB;
+}
+
 size_t md_lowercase(uint32_t code_point, uint32_t out_code_points[2])
 {
     if (code_point < 0x80) {
@@ -240,6 +265,24 @@ size_t md_decompose(uint32_t code_point, bool compatibility, int32_t out_code_po
         return (size_t)count;
     out_code_points[0] = (int32_t)code_point;
     return 1;
+}
+
+size_t md_grapheme_length(const char *bytes, size_t size)
+{
+    uint32_t before;
+    utf8proc_int32_t state = 0;
+    size_t at = md_utf8_decode(bytes, &before);
+    if (before < 0x300 && before != '\r' && at < size && (unsigned char)bytes[at] < 0x80)
+        return at; /* nothing in ASCII joins what is before it */
+    while (at < size) {
+        uint32_t next;
+        size_t length = md_utf8_decode(bytes + at, &next);
+        if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)next, &state))
+            break;
+        before = next;
+        at += length;
+    }
+    return at;
 }
 
 uint8_t md_combining_class(uint32_t code_point)

@@ -57,6 +57,9 @@ bool md_is_space(uint32_t code_point);          /* property White_Space */
 bool md_is_punctuation(uint32_t code_point);    /* ASCII punctuation and symbols, and category P */
 bool md_is_word(uint32_t code_point); /* \w: letters, marks, digits, letter numbers, connectors, joiners */
 bool md_is_letter(uint32_t code_point);         /* category L */
+bool md_is_uppercase(uint32_t code_point);      /* categories Lu and Lt */
+bool md_is_lowercase(uint32_t code_point);      /* category Ll */
+bool md_is_word_mark(uint32_t code_point);      /* category M of Unicode 16, which regular expressions have */
 bool md_is_numeric(uint32_t code_point);        /* category N */
 bool md_is_control(uint32_t code_point);        /* Cc, Cf, Co; tab, LF and CR are not */
 bool md_is_mark(uint32_t code_point);           /* category M */
@@ -67,6 +70,8 @@ bool md_is_cjk_ideograph(uint32_t code_point);  /* the blocks that BERT puts spa
 size_t md_lowercase(uint32_t code_point, uint32_t out_code_points[2]);
 /* Canonical (or compatibility) decomposition; returns how many. */
 size_t md_decompose(uint32_t code_point, bool compatibility, int32_t out_code_points[MD_MAX_DECOMPOSITION]);
+/* Bytes of the first extended grapheme cluster of `bytes` (size > 0). */
+size_t md_grapheme_length(const char *bytes, size_t size);
 uint8_t md_combining_class(uint32_t code_point);
 /* 0: the two do not compose. */
 uint32_t md_compose(uint32_t first, uint32_t second);

@@ -32,6 +32,7 @@ void md_working_memory_destroy(struct md_working_memory *working)
     md_release(allocator, working->tokens.items);
     md_release(allocator, working->symbols.items);
     md_release(allocator, working->merges.items);
+    md_release(allocator, working->steps.items);
     md_release(allocator, working->decomposed.items);
     md_release(allocator, working->sorted.items);
     md_release(allocator, working->marks.items);

@@ -50,6 +50,7 @@ struct md_working_memory {
     struct md_array tokens;           /* struct md_token */
     struct md_array symbols;          /* of model_bpe.c */
     struct md_array merges;           /* of model_bpe.c: a heap */
+    struct md_array steps;            /* of model_unigram.c */
     struct md_array decomposed;       /* these three: of normalizer_forms.c */
     struct md_array sorted;
     struct md_array marks;

@@ -133,8 +133,8 @@ static void test_malformed_files_are_refused_with_their_path(void **state)
                   "precision, max_precision_difference");
     check_refused(&any_shape, plain_tokenizer, NULL, "{'task':'poetry'}", MD_UNIMPLEMENTED,
                   "model.json: task: task \"poetry\" is not implemented");
-    check_refused(&any_shape, "{'model':{'type':'Unigram'}}", "{" CLASSIFIER "}", NULL, MD_UNIMPLEMENTED,
-                  "tokenizer.json: model.type: model \"Unigram\" is not implemented");
+    check_refused(&any_shape, "{'model':{'type':'Morphemes'}}", "{" CLASSIFIER "}", NULL, MD_UNIMPLEMENTED,
+                  "tokenizer.json: model.type: model \"Morphemes\" is not implemented");
 }
 
 static void test_create_survives_every_allocation_failure(void **state)
