@@ -5,9 +5,11 @@
 #include "call_info.h"
 #include "clock.h"
 #include "front_end.h"
+#include "gateway.h"
 #include "log.h"
 #include "message.h"
 #include "rpc_status.h"
+#include "telemetry.h"
 #include "worker_group.h"
 
 #include <grpc/slice.h>
@@ -40,6 +42,7 @@ struct md_call {
     struct md_error error;
     grpc_metadata details; /* grpc-status-details-bin */
     size_t details_count;
+    grpc_metadata initial; /* traceparent */
 };
 
 /* ---- the slot ---- */
@@ -47,10 +50,8 @@ struct md_call {
 static void forget(struct md_call *call)
 {
     struct md_server *server = call->server;
-    if (call->is_counted) {
-        atomic_fetch_sub_explicit(&server->inflight_calls, 1, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&server->inflight_bytes, call->payload_bytes, memory_order_relaxed);
-    }
+    if (call->is_counted)
+        md_gateway_leave_inference(server, call->payload_bytes);
     atomic_fetch_sub_explicit(&call->method->calls, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&server->calls, 1, memory_order_relaxed);
     if (call->payload != NULL)
@@ -59,6 +60,7 @@ static void forget(struct md_call *call)
         grpc_byte_buffer_destroy(call->answer);
     if (call->details_count > 0)
         grpc_slice_unref(call->details.value);
+    grpc_slice_unref(call->initial.value);
     grpc_metadata_array_destroy(&call->metadata);
     grpc_call_unref(call->call);
     md_arena_cleanup(&call->rpc.arena);
@@ -77,12 +79,14 @@ static void post(struct md_call *call)
     call->payload_bytes = 0;
     call->is_counted = false;
     call->details_count = 0;
+    call->initial.value = grpc_empty_slice();
     call->code = MD_OK;
     call->error.message[0] = '\0';
     call->rpc.request = NULL;
     call->rpc.response = NULL;
     call->rpc.model = NULL;
     call->rpc.version = 0;
+    md_telemetry_begin(&call->rpc);
     call->rpc.peer = "";
     atomic_store_explicit(&call->rpc.cancelled, false, memory_order_relaxed);
     grpc_metadata_array_init(&call->metadata);
@@ -140,6 +144,14 @@ static void add_details(struct md_call *call)
     call->details_count = 1;
 }
 
+static void add_trace(struct md_call *call)
+{
+    char traceparent[MD_TRACEPARENT_SIZE + 1];
+    md_trace_format(&call->rpc.trace, traceparent);
+    call->initial = (grpc_metadata){ .key = grpc_slice_from_static_string("traceparent"),
+                                     .value = grpc_slice_from_copied_buffer(traceparent, MD_TRACEPARENT_SIZE) };
+}
+
 static void log_call(const struct md_call *call)
 {
     enum md_log_level level =
@@ -148,7 +160,8 @@ static void log_call(const struct md_call *call)
         return;
     const struct md_rpc *rpc = &call->rpc;
     MD_LOG(call->server->services->log, level, "request", MD_LOG_STRING("method", call->method->row->path),
-           MD_LOG_STRING("request_id", rpc->request_id), MD_LOG_STRING("peer", rpc->peer),
+           MD_LOG_STRING("request_id", rpc->request_id),
+           MD_LOG_STRING("trace_id", rpc->trace.trace_id), MD_LOG_STRING("peer", rpc->peer),
            MD_LOG_STRING("model", rpc->model), MD_LOG_COUNT("version", rpc->version),
            MD_LOG_STRING("code", md_code_name(call->code)), MD_LOG_STRING("message", call->error.message),
            MD_LOG_COUNT("request_bytes", call->payload_bytes),
@@ -165,10 +178,15 @@ static void answer(struct md_call *call)
         md_rpc_status_clean(&call->error);
         add_details(call);
     }
+    md_telemetry_end(call->server->services, &call->rpc, call->method->metrics, call->method->row->path,
+                     call->code);
     log_call(call);
     grpc_slice message =
         call->code == MD_OK ? grpc_empty_slice() : grpc_slice_from_copied_string(call->error.message);
-    ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
+    add_trace(call);
+    ops[count].op = GRPC_OP_SEND_INITIAL_METADATA;
+    ops[count].data.send_initial_metadata.metadata = &call->initial;
+    ops[count++].data.send_initial_metadata.count = 1;
     if (call->code == MD_OK) {
         ops[count].op = GRPC_OP_SEND_MESSAGE;
         ops[count++].data.send_message.send_message = call->answer;
@@ -229,20 +247,8 @@ static void work(void *owner)
 
 static enum md_code admit_inference(struct md_call *call, struct md_error *error)
 {
-    struct md_server *server = call->server;
-    const struct md_server_options *options = &server->options;
-    size_t calls = atomic_fetch_add_explicit(&server->inflight_calls, 1, memory_order_relaxed) + 1;
-    size_t bytes =
-        atomic_fetch_add_explicit(&server->inflight_bytes, call->payload_bytes, memory_order_relaxed) +
-        call->payload_bytes;
     call->is_counted = true;
-    if (calls > options->max_inflight)
-        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu inference calls are in flight, limit is %zu",
-                       calls - 1, options->max_inflight);
-    if (bytes > options->max_inflight_bytes && calls > 1) /* one call alone is always let through */
-        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu bytes of requests are in flight, limit is %zu",
-                       bytes, options->max_inflight_bytes);
-    return MD_OK;
+    return md_gateway_admit_inference(call->server, call->payload_bytes, error);
 }
 
 static enum md_code admit(struct md_call *call, struct md_error *error)
@@ -291,6 +297,7 @@ static void on_arrived(void *owner, bool ok)
     atomic_store_explicit(&server->last_arrival_us, rpc->arrived_at_us, memory_order_relaxed);
     rpc->deadline_us = md_call_deadline_us(call->deadline);
     md_call_request_id(server, &call->metadata, rpc->request_id);
+    md_call_trace(server, &call->metadata, &rpc->trace);
     if (server->options.log_requests || (call->method->row->flags & MD_RPC_LOAD) != 0)
         rpc->peer = md_call_peer(call->call, &rpc->arena);
     call->payload_bytes = call->payload == NULL ? 0 : grpc_byte_buffer_length(call->payload);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct md_server;
+struct md_trace;
 
 /* On md_clock_us(); INT64_MAX: none. */
 int64_t md_call_deadline_us(gpr_timespec deadline);
@@ -17,6 +18,13 @@ int64_t md_call_deadline_us(gpr_timespec deadline);
 const char *md_call_peer(grpc_call *call, struct md_arena *arena);
 
 /* x-request-id of the client if it is 1 to 32 printable characters, else a new one. */
+void md_call_choose_id(struct md_server *server, const char *text, size_t size, char out_id[33]);
 void md_call_request_id(struct md_server *server, const grpc_metadata_array *metadata, char out_id[33]);
+
+/* The trace of the client's traceparent, or a new one. */
+void md_call_trace(struct md_server *server, const grpc_metadata_array *metadata, struct md_trace *out_trace);
+
+/* A number that no other call of this process has, and hardly one of another. */
+uint64_t md_call_seed(struct md_server *server);
 
 #endif

@@ -56,6 +56,8 @@ static const struct option options[] = {
     { "log-level", OPTION_CHOICE, FIELD(log_level), "info", 0, 0, "debug|info|warning|error",
       "least important lines that are written" },
     { "log-requests", OPTION_BOOL, FIELD(log_requests), "false", 0, 0, NULL, "write a line per request" },
+    { "slow-request-ms", OPTION_NUMBER, FIELD(slow_request_ms), "1000", 0, 3600000, NULL,
+      "log an inference that takes longer, with its stages; 0: none" },
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
 _Static_assert((int)OPTION_COUNT <= (int)MD_CONFIG_OPTION_LIMIT, "room for every source");

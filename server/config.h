@@ -45,6 +45,7 @@ struct md_config {
     uint64_t log_level;  /* enum md_log_level */
     bool load_all;
     bool log_requests;
+    uint64_t slow_request_ms; /* 0: no request is slow */
 
     struct md_arena arena;                       /* every string above */
     const char *sources[MD_CONFIG_OPTION_LIMIT]; /* where each option of the table came from */

@@ -21,6 +21,7 @@ struct md_method {
     void *handle;                  /* gRPC's */
     struct md_worker_group *group; /* NULL: inline */
     size_t limit;                  /* calls at a time; slots are twice that */
+    struct md_method_metrics *metrics;
     atomic_size_t calls;           /* relaxed: a limit may be missed by a call or two */
 };
 

@@ -2,6 +2,7 @@
 #include "inference.h"
 
 #include "clock.h"
+#include "metrics.h"
 #include "model_catalogue.h"
 #include "pool.h"
 #include "services.h"
@@ -85,6 +86,8 @@ enum md_code md_inference_begin(struct md_inference *inference, struct md_servic
         return code;
     inference->model = md_loaded_version_model(inference->version);
     rpc->version = inference->number = md_loaded_version_number(inference->version);
+    rpc->metrics = md_metrics_version(services->metrics, inference->model, inference->number);
+    rpc->stage_us[MD_STAGE_QUEUE] = rpc->started_at_us - rpc->arrived_at_us;
     inference->session = md_loaded_version_session(inference->version);
     inference->task = md_loaded_version_task(inference->version);
     inference->is_set =
@@ -108,6 +111,8 @@ void md_inference_end(struct md_inference *inference, enum md_code code)
                                       .duration_us =
                                           (uint64_t)(md_clock_us() - inference->rpc->arrived_at_us) };
     md_registry_count_request(inference->services->registry, &count);
+    inference->rpc->rows = inference->rows;
+    inference->rpc->tokens = inference->tokens;
     if (inference->run != NULL)
         md_loaded_version_return_run(inference->version, inference->run);
     md_loaded_version_unpin(inference->version);
@@ -249,7 +254,9 @@ enum md_code md_inference_execute(struct md_inference *inference, struct md_erro
     MD_TRY(check_missing(inference, error));
     int64_t begin_us = md_clock_us();
     enum md_code code = md_run_execute(inference->run, error);
-    inference->compute_us = (uint64_t)(md_clock_us() - begin_us);
+    inference->rpc->computed_at_us = md_clock_us();
+    inference->rpc->stage_us[MD_STAGE_COMPUTE] = inference->rpc->computed_at_us - begin_us;
+    inference->compute_us = (uint64_t)inference->rpc->stage_us[MD_STAGE_COMPUTE];
     return code == MD_OK ? MD_OK : fail_run(inference, code, error);
 }
 
@@ -279,5 +286,8 @@ enum md_code md_inference_texts(struct md_inference *inference, const struct md_
         return fail_run(inference, code, error);
     inference->tokens = out_result->token_count;
     inference->compute_us = out_result->compute_us;
+    inference->rpc->computed_at_us = md_clock_us();
+    inference->rpc->stage_us[MD_STAGE_TOKENIZE] = (int64_t)out_result->tokenize_us;
+    inference->rpc->stage_us[MD_STAGE_COMPUTE] = (int64_t)out_result->compute_us;
     return MD_OK;
 }

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "config.h"
 #include "log.h"
+#include "metrics.h"
 #include "model_manager.h"
 #include "pool.h"
 #include "process.h"
@@ -71,6 +72,8 @@ static enum md_code open_models(struct daemon *daemon, struct md_error *error)
     struct md_services *services = &daemon->services;
     const struct md_config *config = &daemon->config;
     services->log = &daemon->log;
+    services->slow_request_us = config->slow_request_ms * 1000;
+    MD_TRY(md_metrics_create(daemon->allocator, &services->metrics, error));
     MD_TRY(md_registry_open(daemon->allocator, config->registry, &services->registry, error));
     MD_TRY(md_pool_create(daemon->allocator, &services->pool, error));
     const struct md_model_manager_options options = { .allocator = daemon->allocator,
@@ -241,6 +244,7 @@ static void stop(struct daemon *daemon)
     md_model_manager_destroy(daemon->services.manager);
     md_pool_destroy(daemon->services.pool);
     md_registry_close(daemon->services.registry);
+    md_metrics_destroy(daemon->services.metrics);
 }
 
 static int run(struct daemon *daemon)

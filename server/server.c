@@ -9,6 +9,7 @@
 #include "health_watch.h"
 #include "listener.h"
 #include "log.h"
+#include "metrics.h"
 #include "worker_group.h"
 
 #include <grpc/grpc_posix.h>
@@ -76,6 +77,7 @@ static enum md_code create_core(struct md_server *server, struct md_error *error
     return MD_OK;
 }
 
+/* NULL metrics: the method is not counted. */
 static struct md_method make_method(struct md_server *server, const struct md_rpc_method *row)
 {
     bool is_inference = (row->flags & MD_RPC_INFERENCE) != 0, is_inline = (row->flags & MD_RPC_INLINE) != 0;
@@ -87,6 +89,7 @@ static struct md_method make_method(struct md_server *server, const struct md_rp
                                         : is_inference                    ? server->inference
                                         : (row->flags & MD_RPC_LOAD) != 0 ? server->loads
                                                                           : server->control,
+                               .metrics = md_metrics_add_method(server->services->metrics, "grpc", row->path),
                                .limit = is_inference ? server->options.max_inflight
                                         : is_inline  ? INLINE_LIMIT
                                                      : METHOD_LIMIT };

@@ -10,6 +10,7 @@
 
 struct md_catalogue;
 struct md_log;
+struct md_metrics;
 struct md_model_manager;
 struct md_pool;
 struct md_registry;
@@ -23,6 +24,8 @@ struct md_services {
     struct md_pool *pool;
     struct md_model_manager *manager;
     struct md_catalogue *catalogue; /* the manager's */
+    struct md_metrics *metrics;
+    uint64_t slow_request_us; /* an inference that takes longer is logged; 0: none is */
     atomic_int phase;               /* enum md_phase; relaxed: nothing else hangs on it */
 };
 

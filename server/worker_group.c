@@ -48,6 +48,14 @@ static void *work(void *owner)
     return NULL;
 }
 
+size_t md_worker_group_queued(struct md_worker_group *group)
+{
+    md_mutex_lock(&group->synced.lock);
+    size_t queued = group->synced.queued;
+    md_mutex_unlock(&group->synced.lock);
+    return queued;
+}
+
 bool md_worker_group_push(struct md_worker_group *group, struct md_job *job)
 {
     md_mutex_lock(&group->synced.lock);
