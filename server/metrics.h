@@ -40,7 +40,7 @@ MD_NODISCARD enum md_code md_metrics_create(const struct md_allocator *allocator
                                             struct md_error *error);
 void md_metrics_destroy(struct md_metrics *metrics); /* NULL is allowed */
 
-/* Before any other thread records. Both strings are borrowed until destroy. NULL: no memory. */
+/* Before the first md_metrics_write, on one thread. Both strings are borrowed until destroy. NULL: no memory. */
 struct md_method_metrics *md_metrics_add_method(struct md_metrics *metrics, const char *protocol, const char *method);
 /* The counters of a version, made (all zero) when it is new. NULL: no memory. */
 struct md_version_metrics *md_metrics_version(struct md_metrics *metrics, const char *model, uint64_t version);
