@@ -35,6 +35,9 @@ struct md_config {
     const char *repository;
     const char *load; /* comma list of name[:version] */
     const char *port_file;
+    const char *tls_certificate; /* "" plain text */
+    const char *tls_key;
+    const char *tls_client_ca;
     const char *http; /* "" off */
     const char *http_port_file;
     uint64_t threads; /* workers that compute */
@@ -47,6 +50,7 @@ struct md_config {
     uint64_t log_level;  /* enum md_log_level */
     uint64_t max_http_connections;
     bool load_all;
+    bool insecure;
     bool is_http_default; /* nobody asked for `http`: a port that is taken is no reason not to start */
     bool log_requests;
     uint64_t slow_request_ms; /* 0: no request is slow */

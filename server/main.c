@@ -128,7 +128,11 @@ static enum md_code open_server(struct daemon *daemon, struct md_error *error)
                                                .max_inflight_bytes = config->max_inflight_bytes,
                                                .max_message_bytes = config->max_message_bytes,
                                                .max_connections = config->max_connections,
-                                               .log_requests = config->log_requests };
+                                               .log_requests = config->log_requests,
+                                               .insecure = config->insecure,
+                                               .tls_certificate = config->tls_certificate,
+                                               .tls_key = config->tls_key,
+                                               .tls_client_ca = config->tls_client_ca };
     MD_TRY(md_server_create(&options, &daemon->services, &daemon->server, error));
     return md_server_serve(daemon->server, error);
 }
@@ -151,6 +155,11 @@ static enum md_code open_http(struct daemon *daemon, struct md_error *error)
         return MD_OK;
     }
     MD_TRY(code);
+    code = md_address_check_plain(&daemon->http_socket, config->insecure, error);
+    if (code != MD_OK) {
+        (void)close(daemon->http_socket.fd); /* nothing was written to it */
+        return code;
+    }
     MD_TRY(md_http_create(&options, &daemon->http_socket, &daemon->http, error));
     if (*config->http_port_file != '\0')
         MD_TRY(md_process_write_number(config->http_port_file, daemon->http_socket.port, error));
