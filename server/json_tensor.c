@@ -59,19 +59,27 @@ static enum md_code read_whole(struct reader *reader, const json_t *element, str
     return MD_OK;
 }
 
-static double float_limit(enum md_datatype datatype)
-{
-    return datatype == MD_FP16 ? 65504.0 : datatype == MD_BF16 ? 3.3895313892515355e38 : datatype == MD_FP32 ? (double)FLT_MAX : DBL_MAX;
-}
+/* The largest number, and the first above it that rounds to infinity: the nine digits of the largest FP32 are a
+ * little more than it is. */
+static const struct {
+    enum md_datatype datatype;
+    double most, above;
+} float_limits[] = { { MD_FP16, 65504, 65520 },
+                     { MD_BF16, 0x1.fep127, 0x1.ffp127 },
+                     { MD_FP32, 0x1.fffffep127, 0x1.ffffffp127 },
+                     { MD_FP64, DBL_MAX, HUGE_VAL } };
 
 static enum md_code read_float(struct reader *reader, const json_t *element, struct md_error *error)
 {
+    size_t row = 0;
     if (!json_is_number(element))
         return wrong_kind(reader, element, error);
-    double value = json_number_value(element), limit = float_limit(reader->datatype);
-    if (!(fabs(value) <= limit))
-        return md_fail(error, MD_INVALID_ARGUMENT, "element %zu is %.17g, limits of %s are %.9g and %.9g", reader->index,
-                       value, md_datatype_name(reader->datatype), -limit, limit);
+    double value = json_number_value(element);
+    while (float_limits[row].datatype != reader->datatype)
+        row++;
+    if (!(fabs(value) < float_limits[row].above))
+        return md_fail(error, MD_INVALID_ARGUMENT, "element %zu is %.9g, limits of %s are %.9g and %.9g", reader->index,
+                       value, md_datatype_name(reader->datatype), -float_limits[row].most, float_limits[row].most);
     struct md_tensor tensor = { .datatype = reader->datatype, .count = reader->count, .bytes = reader->bytes };
     md_tensor_set_double(&tensor, reader->index, value);
     return MD_OK;
