@@ -188,7 +188,8 @@ static void log_exchange(const struct exchange *exchange, unsigned status)
            MD_LOG_STRING("route", exchange->request.route == NULL ? "" : exchange->request.route->path),
            MD_LOG_STRING("request_id", rpc->request_id), MD_LOG_STRING("trace_id", rpc->trace.trace_id),
            MD_LOG_STRING("model", rpc->model), MD_LOG_COUNT("version", rpc->version), MD_LOG_COUNT("status", status),
-           MD_LOG_STRING("message", exchange->error.message), MD_LOG_COUNT("request_bytes", exchange->request.body_size),
+           MD_LOG_STRING("message", exchange->error.message),
+           MD_LOG_COUNT("request_bytes", exchange->request.body_size),
            MD_LOG_NUMBER("duration_us", md_clock_us() - rpc->arrived_at_us));
 }
 
@@ -378,7 +379,8 @@ static enum md_code check_request(struct exchange *exchange, const char *path, c
 {
     struct md_http *http = exchange->http;
     struct md_http_exchange *request = &exchange->request;
-    const char *length = header(exchange, "Content-Length"), *json = header(exchange, "Inference-Header-Content-Length");
+    const char *length = header(exchange, "Content-Length");
+    const char *json = header(exchange, "Inference-Header-Content-Length");
     size_t size = 0;
     MD_TRY(find_route(exchange, path, method));
     size_t index = (size_t)(request->route - md_http_routes);

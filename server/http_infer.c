@@ -170,7 +170,7 @@ static enum md_code read_inputs(struct parser *parser, const json_t *root, struc
         const json_t *input = json_array_get(inputs, i);
         enum md_code code = read_input(parser, input, &messages[i], &request->raw_input_contents[i], error);
         if (code != MD_OK)
-            return md_fail_prefix(error, code, "input %zu (\"%.128s\")", i, messages[i].name == NULL ? "" : messages[i].name);
+            return md_fail_prefix(error, code, "input %zu (\"%.128s\")", i, messages[i].name);
         request->inputs[i] = &messages[i];
     }
     request->n_inputs = request->n_raw_input_contents = count;
@@ -253,7 +253,8 @@ static enum md_code write_answer(const struct parser *parser, const response_mes
     md_text_put(answer, ",\"outputs\":[");
     for (size_t i = 0; i < response->n_outputs; i++) {
         md_text_put(answer, i > 0 ? "," : "");
-        MD_TRY(write_output(parser, response->outputs[i], &response->raw_output_contents[i], is_binary(parser, i), error));
+        MD_TRY(write_output(parser, response->outputs[i], &response->raw_output_contents[i], is_binary(parser, i),
+                            error));
         any_binary = any_binary || is_binary(parser, i);
     }
     md_text_put(answer, any_binary ? "]}" : "]}\n");

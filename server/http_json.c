@@ -62,8 +62,8 @@ enum md_code md_http_json_count(const json_t *object, const char *key, json_int_
         return md_fail(error, MD_INVALID_ARGUMENT, "\"%s\" is no whole number", key);
     json_int_t count = json_integer_value(value); /* 0 for NULL */
     if (count < 0 || count > most)
-        return md_fail(error, MD_INVALID_ARGUMENT, "\"%s\" is %" JSON_INTEGER_FORMAT ", limits are 0 to %" JSON_INTEGER_FORMAT,
-                       key, count, most);
+        return md_fail(error, MD_INVALID_ARGUMENT, 
+                       "\"%s\" is %" JSON_INTEGER_FORMAT ", limits are 0 to %" JSON_INTEGER_FORMAT, key, count, most);
     *out_value = count;
     return MD_OK;
 }

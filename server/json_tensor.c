@@ -52,8 +52,8 @@ static enum md_code read_whole(struct reader *reader, const json_t *element, str
     while (whole_limits[row].datatype != reader->datatype)
         row++;
     if (value < whole_limits[row].least || value > whole_limits[row].most)
-        return md_fail(error, MD_INVALID_ARGUMENT, "element %zu is %" PRId64 ", limits of %s are %" PRId64 " to %" PRId64,
-                       reader->index, value, md_datatype_name(reader->datatype), whole_limits[row].least,
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "element %zu is %" PRId64 ", limits of %s are %" PRId64 " to %" PRId64, reader->index, value, md_datatype_name(reader->datatype), whole_limits[row].least,
                        whole_limits[row].most);
     memcpy(reader->bytes + reader->index * width, &value, width); /* little-endian, as the host */
     return MD_OK;
@@ -190,10 +190,11 @@ static enum md_code write_strings(struct md_text *text, const uint8_t *bytes, si
         memcpy(&length, bytes + at, LENGTH_SIZE);
         at += LENGTH_SIZE;
         if (length > size - at)
-            return md_fail(error, MD_INTERNAL, "element %zu has %" PRIu32 " bytes, %zu are left", index, length, size - at);
+            return md_fail(error, MD_INTERNAL, "element %zu has %" PRIu32 " bytes, %zu are left", index, length,
+                           size - at);
         if (md_utf8_valid_prefix((const char *)bytes + at, length) != length)
-            return md_fail(error, MD_INVALID_ARGUMENT, "element %zu is not UTF-8, as JSON needs it; ask for binary_data",
-                           index);
+            return md_fail(error, MD_INVALID_ARGUMENT,
+                           "element %zu is not UTF-8, as JSON needs it; ask for binary_data", index);
         md_text_put(text, index > 0 ? "," : "");
         md_text_json(text, (const char *)bytes + at, length);
         at += length;

@@ -151,7 +151,8 @@ static enum md_code listen_tls(struct md_server *server, struct md_error *error)
     grpc_server_credentials_release(credentials);
     if (port == 0)
         return md_fail(error, MD_INVALID_ARGUMENT,
-                       "cannot serve TLS on %s: certificate \"%s\" and key \"%s\" are not PEM or do not belong together",
+                       "cannot serve TLS on %s: certificate \"%s\" and key \"%s\" are not PEM or do not belong "
+                       "together",
                        server->tls_bound.text, options->tls_certificate, options->tls_key);
     return MD_OK;
 }
