@@ -53,7 +53,8 @@ static enum md_code read_whole(struct reader *reader, const json_t *element, str
         row++;
     if (value < whole_limits[row].least || value > whole_limits[row].most)
         return md_fail(error, MD_INVALID_ARGUMENT,
-                       "element %zu is %" PRId64 ", limits of %s are %" PRId64 " to %" PRId64, reader->index, value, md_datatype_name(reader->datatype), whole_limits[row].least,
+                       "element %zu is %" PRId64 ", limits of %s are %" PRId64 " to %" PRId64,
+                       reader->index, value, md_datatype_name(reader->datatype), whole_limits[row].least,
                        whole_limits[row].most);
     memcpy(reader->bytes + reader->index * width, &value, width); /* little-endian, as the host */
     return MD_OK;
