@@ -70,6 +70,7 @@ static enum md_code listen_unix(const char *address, struct md_bound_socket *out
     MD_TRY(bind_socket(fd, address, (const struct sockaddr *)&name, sizeof name, error));
     out_socket->fd = fd;
     out_socket->port = 0;
+    out_socket->is_local = true;
     (void)snprintf(out_socket->text, sizeof out_socket->text, "%s", address); /* fits: 108 and 5 bytes */
     return MD_OK;
 }
@@ -119,6 +120,8 @@ static void describe(int fd, struct md_bound_socket *out_socket)
     bool is_v6 = name.ss_family == AF_INET6;
     (void)inet_ntop(name.ss_family, is_v6 ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr, host,
                     sizeof host); /* as above */
+    out_socket->is_local = is_v6 ? IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) != 0
+                                 : ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
     out_socket->port = ntohs(is_v6 ? v6->sin6_port : v4->sin_port);
     (void)snprintf(out_socket->text, sizeof out_socket->text, is_v6 ? "[%s]:%d" : "%s:%d", host,
                    out_socket->port); /* fits */
@@ -158,4 +161,14 @@ enum md_code md_address_listen(const char *address, struct md_bound_socket *out_
     if (strncmp(address, "unix:", 5) == 0)
         return listen_unix(address, out_socket, error);
     return listen_tcp(address, out_socket, error);
+}
+
+enum md_code md_address_check_plain(const struct md_bound_socket *socket, bool insecure, struct md_error *error)
+{
+    if (socket->is_local || insecure)
+        return MD_OK;
+    return md_fail(error, MD_FAILED_PRECONDITION,
+                   "address \"%s\" is not a loopback address, and what goes over it would be plain text: give "
+                   "--tls-certificate and --tls-key (gRPC port), or allow it with --insecure true",
+                   socket->text);
 }

@@ -6,9 +6,11 @@
 #include "call_info.h"
 #include "clock.h"
 #include "front_end.h"
+#include "gateway.h"
 #include "log.h"
 #include "message.h"
 #include "rpc_status.h"
+#include "telemetry.h"
 #include "worker_group.h"
 
 #include <grpc/slice.h>
@@ -37,6 +39,7 @@ struct md_call {
     struct md_error error;
     grpc_metadata details; /* grpc-status-details-bin */
     size_t details_count;
+    grpc_metadata initial; /* traceparent */
 };
 
 /* ---- the slot ---- */
@@ -54,6 +57,7 @@ static void forget(struct md_call *call)
         grpc_byte_buffer_destroy(call->answer);
     if (call->details_count > 0)
         grpc_slice_unref(call->details.value);
+    grpc_slice_unref(call->initial.value);
     grpc_metadata_array_destroy(&call->metadata);
     grpc_call_unref(call->call);
     md_arena_cleanup(&call->rpc.arena);
@@ -72,12 +76,14 @@ static void post(struct md_call *call)
     call->payload_bytes = 0;
     call->is_counted = false;
     call->details_count = 0;
+    call->initial.value = grpc_empty_slice();
     call->code = MD_OK;
     call->error.message[0] = '\0';
     call->rpc.request = NULL;
     call->rpc.response = NULL;
     call->rpc.model = NULL;
     call->rpc.version = 0;
+    md_telemetry_begin(&call->rpc);
     call->rpc.peer = "";
     atomic_store_explicit(&call->rpc.cancelled, false, memory_order_relaxed);
     grpc_metadata_array_init(&call->metadata);
@@ -135,6 +141,14 @@ static void add_details(struct md_call *call)
     call->details_count = 1;
 }
 
+static void add_trace(struct md_call *call)
+{
+    char traceparent[MD_TRACEPARENT_SIZE + 1];
+    md_trace_format(&call->rpc.trace, traceparent);
+    call->initial = (grpc_metadata){ .key = grpc_slice_from_static_string("traceparent"),
+                                     .value = grpc_slice_from_copied_buffer(traceparent, MD_TRACEPARENT_SIZE) };
+}
+
 /* Sends call->code. Afterwards the call belongs to the completions. */
 static void answer(struct md_call *call)
 {
@@ -145,10 +159,15 @@ static void answer(struct md_call *call)
         md_rpc_status_clean(&call->error);
         add_details(call);
     }
+    md_telemetry_end(call->server->services, &call->rpc, call->method->metrics, call->method->row->path,
+                     call->code);
     md_call_log(call->server, call->method->row->path, &call->rpc, call->code, &call->error, call->payload_bytes);
     grpc_slice message =
         call->code == MD_OK ? grpc_empty_slice() : grpc_slice_from_copied_string(call->error.message);
-    ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
+    add_trace(call);
+    ops[count].op = GRPC_OP_SEND_INITIAL_METADATA;
+    ops[count].data.send_initial_metadata.metadata = &call->initial;
+    ops[count++].data.send_initial_metadata.count = 1;
     if (call->code == MD_OK) {
         ops[count].op = GRPC_OP_SEND_MESSAGE;
         ops[count++].data.send_message.send_message = call->answer;
@@ -241,6 +260,7 @@ static void on_arrived(void *owner, bool ok)
     atomic_store_explicit(&server->last_arrival_us, rpc->arrived_at_us, memory_order_relaxed);
     rpc->deadline_us = md_call_deadline_us(call->deadline);
     md_call_request_id(server, &call->metadata, rpc->request_id);
+    md_call_trace(server, &call->metadata, &rpc->trace);
     if (server->options.log_requests || (call->method->row->flags & (MD_RPC_LOAD | MD_RPC_PEER)) != 0)
         rpc->peer = md_call_peer(call->call, &rpc->arena);
     call->payload_bytes = call->payload == NULL ? 0 : grpc_byte_buffer_length(call->payload);

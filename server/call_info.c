@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "front_end.h"
 #include "log.h"
+#include "trace.h"
 
 #include <arpa/inet.h>
 #include <grpc/slice.h>
@@ -56,41 +57,56 @@ const char *md_call_peer(grpc_call *call, struct md_arena *arena)
     return name == NULL ? "" : name;
 }
 
-/* Finalizer of splitmix64: ids of one process differ, and do not tell how many there were. */
-static uint64_t mix(uint64_t value)
+uint64_t md_call_seed(struct md_server *server)
 {
-    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
-    value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
-    return value ^ (value >> 31);
+    uint64_t number = atomic_fetch_add_explicit(&server->next_id, 1, memory_order_relaxed);
+    return server->id_salt + number * 0x9e3779b97f4a7c15u;
+}
+
+void md_call_trace(struct md_server *server, const grpc_metadata_array *metadata, struct md_trace *out_trace)
+{
+    const char *header = NULL;
+    size_t size = 0;
+    for (size_t i = 0; i < metadata->count; i++)
+        if (grpc_slice_str_cmp(metadata->metadata[i].key, "traceparent") == 0) {
+            header = (const char *)GRPC_SLICE_START_PTR(metadata->metadata[i].value);
+            size = GRPC_SLICE_LENGTH(metadata->metadata[i].value);
+        }
+    md_trace_begin(out_trace, header, size, md_call_seed(server));
 }
 
 static void make_id(struct md_server *server, char out_id[33])
 {
     static const char digits[] = "0123456789abcdef";
-    uint64_t number = atomic_fetch_add_explicit(&server->next_id, 1, memory_order_relaxed);
-    uint64_t id = mix(server->id_salt + number * 0x9e3779b97f4a7c15u);
+    uint64_t id = md_trace_mix(md_call_seed(server));
     for (int i = 0; i < 16; i++)
         out_id[i] = digits[id >> (60 - 4 * i) & 15];
     out_id[16] = '\0';
 }
 
-void md_call_request_id(struct md_server *server, const grpc_metadata_array *metadata, char out_id[33])
+void md_call_choose_id(struct md_server *server, const char *text, size_t size, char out_id[33])
 {
-    for (size_t i = 0; i < metadata->count; i++) {
-        if (grpc_slice_str_cmp(metadata->metadata[i].key, "x-request-id") != 0)
-            continue;
-        size_t size = GRPC_SLICE_LENGTH(metadata->metadata[i].value);
-        const uint8_t *text = GRPC_SLICE_START_PTR(metadata->metadata[i].value);
-        size_t printable = 0;
-        while (printable < size && text[printable] > 0x20 && text[printable] < 0x7f)
-            printable++;
-        if (size < 1 || size > 32 || printable != size)
-            continue;
-        memcpy(out_id, text, size);
-        out_id[size] = '\0';
+    size_t printable = 0;
+    while (printable < size && text[printable] > 0x20 && text[printable] < 0x7f)
+        printable++;
+    if (size < 1 || size > 32 || printable != size) {
+        make_id(server, out_id);
         return;
     }
-    make_id(server, out_id);
+    memcpy(out_id, text, size);
+    out_id[size] = '\0';
+}
+
+void md_call_request_id(struct md_server *server, const grpc_metadata_array *metadata, char out_id[33])
+{
+    const char *text = NULL;
+    size_t size = 0;
+    for (size_t i = 0; i < metadata->count; i++)
+        if (grpc_slice_str_cmp(metadata->metadata[i].key, "x-request-id") == 0) {
+            text = (const char *)GRPC_SLICE_START_PTR(metadata->metadata[i].value);
+            size = GRPC_SLICE_LENGTH(metadata->metadata[i].value);
+        }
+    md_call_choose_id(server, text, size, out_id);
 }
 
 void md_call_log(const struct md_server *server, const char *path, const struct md_rpc *rpc, enum md_code code,
@@ -100,7 +116,8 @@ void md_call_log(const struct md_server *server, const char *path, const struct 
     if (!server->options.log_requests && level != MD_LOG_ERROR)
         return;
     MD_LOG(server->services->log, level, "request", MD_LOG_STRING("method", path),
-           MD_LOG_STRING("request_id", rpc->request_id), MD_LOG_STRING("peer", rpc->peer),
+           MD_LOG_STRING("request_id", rpc->request_id), MD_LOG_STRING("trace_id", rpc->trace.trace_id),
+           MD_LOG_STRING("peer", rpc->peer),
            MD_LOG_STRING("model", rpc->model), MD_LOG_COUNT("version", rpc->version),
            MD_LOG_STRING("code", md_code_name(code)), MD_LOG_STRING("message", error->message),
            MD_LOG_COUNT("request_bytes", request_bytes),

@@ -11,6 +11,7 @@
 
 struct md_rpc;
 struct md_server;
+struct md_trace;
 
 /* On md_clock_us(); INT64_MAX: none. */
 int64_t md_call_deadline_us(gpr_timespec deadline);
@@ -23,6 +24,13 @@ void md_call_log(const struct md_server *server, const char *path, const struct 
                  const struct md_error *error, size_t request_bytes);
 
 /* x-request-id of the client if it is 1 to 32 printable characters, else a new one. */
+void md_call_choose_id(struct md_server *server, const char *text, size_t size, char out_id[33]);
 void md_call_request_id(struct md_server *server, const grpc_metadata_array *metadata, char out_id[33]);
+
+/* The trace of the client's traceparent, or a new one. */
+void md_call_trace(struct md_server *server, const grpc_metadata_array *metadata, struct md_trace *out_trace);
+
+/* A number that no other call of this process has, and hardly one of another. */
+uint64_t md_call_seed(struct md_server *server);
 
 #endif

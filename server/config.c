@@ -34,6 +34,16 @@ static const struct option options[] = {
       "address of the gRPC port: HOST:PORT, [IPV6]:PORT or unix:PATH; port 0: any free one" },
     { "port-file", OPTION_TEXT, FIELD(port_file), "", 0, 0, NULL,
       "file that gets the bound port once it is open (0 for a unix socket)" },
+    { "tls-certificate", OPTION_TEXT, FIELD(tls_certificate), "", 0, 0, NULL,
+      "PEM file with the certificate chain of the gRPC port; goes with tls-key" },
+    { "tls-key", OPTION_TEXT, FIELD(tls_key), "", 0, 0, NULL, "PEM file with its private key" },
+    { "tls-client-ca", OPTION_TEXT, FIELD(tls_client_ca), "", 0, 0, NULL,
+      "PEM file; clients must show a certificate that it has signed" },
+    { "insecure", OPTION_BOOL, FIELD(insecure), "false", 0, 0, NULL,
+      "allow plain text on addresses that other machines reach" },
+    { "http", OPTION_TEXT, FIELD(http), "127.0.0.1:8000", 0, 0, NULL,
+      "address of the HTTP port (metrics, health, REST), as listen; \"\": none" },
+    { "http-port-file", OPTION_TEXT, FIELD(http_port_file), "", 0, 0, NULL, "as port-file, for the HTTP port" },
     { "registry", OPTION_TEXT, FIELD(registry), "./modeld.db", 0, 0, NULL, "file of the model registry" },
     { "repository", OPTION_TEXT, FIELD(repository), "./models", 0, 0, NULL,
       "model repository: folders MODEL/VERSION/model.onnx" },
@@ -57,6 +67,8 @@ static const struct option options[] = {
       "largest request" },
     { "max-connections", OPTION_NUMBER, FIELD(max_connections), "1000", 1, 500000, NULL,
       "open connections; more are closed at once" },
+    { "max-http-connections", OPTION_NUMBER, FIELD(max_http_connections), "256", 1, 65536, NULL,
+      "open connections of the HTTP port; more wait" },
     { "drain-seconds", OPTION_NUMBER, FIELD(drain_seconds), "20", 0, 3600, NULL,
       "on SIGTERM: how long calls may take to finish" },
     { "log-format", OPTION_CHOICE, FIELD(log_format), "text", 0, 0, "text|json",
@@ -64,6 +76,8 @@ static const struct option options[] = {
     { "log-level", OPTION_CHOICE, FIELD(log_level), "info", 0, 0, "debug|info|warning|error",
       "least important lines that are written" },
     { "log-requests", OPTION_BOOL, FIELD(log_requests), "false", 0, 0, NULL, "write a line per request" },
+    { "slow-request-ms", OPTION_NUMBER, FIELD(slow_request_ms), "1000", 0, 3600000, NULL,
+      "log an inference that takes longer, with its stages; 0: none" },
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
 _Static_assert((int)OPTION_COUNT <= (int)MD_CONFIG_OPTION_LIMIT, "room for every source");
@@ -357,6 +371,7 @@ static enum md_code read_everything(struct md_config *config, int argc, char *co
         MD_TRY(read_file(config, error));
     MD_TRY(read_environment(config, environment, NULL, error));
     MD_TRY(read_flags(config, argc, argv, NULL, out_action, error));
+    config->is_http_default = strcmp(config->sources[find_option("http", 4) - options], "default") == 0;
     if (config->threads == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         config->threads = cores < 1 ? 1 : cores < MD_MAX_THREADS ? (uint64_t)cores : MD_MAX_THREADS;

@@ -35,6 +35,11 @@ struct md_config {
     const char *repository;
     const char *load; /* comma list of name[:version] */
     const char *port_file;
+    const char *tls_certificate; /* "" plain text */
+    const char *tls_key;
+    const char *tls_client_ca;
+    const char *http; /* "" off */
+    const char *http_port_file;
     uint64_t threads; /* cores to compute with */
     uint64_t max_inflight;
     uint64_t max_batch_rows;
@@ -45,9 +50,13 @@ struct md_config {
     uint64_t drain_seconds;
     uint64_t log_format; /* enum md_log_format */
     uint64_t log_level;  /* enum md_log_level */
+    uint64_t max_http_connections;
     bool load_all;
     bool packed_cache;
+    bool insecure;
+    bool is_http_default; /* nobody asked for `http`: a port that is taken is no reason not to start */
     bool log_requests;
+    uint64_t slow_request_ms; /* 0: no request is slow */
 
     struct md_arena arena;                       /* every string above */
     const char *sources[MD_CONFIG_OPTION_LIMIT]; /* where each option of the table came from */

@@ -3,6 +3,7 @@
 #ifndef MD_FRONT_END_H
 #define MD_FRONT_END_H
 
+#include "address.h"
 #include "completion.h"
 #include "server.h"
 #include "services.h"
@@ -22,6 +23,7 @@ struct md_method {
     void *handle;                  /* gRPC's */
     struct md_worker_group *group; /* NULL: inline */
     size_t limit;                  /* calls at a time; slots are twice that */
+    struct md_method_metrics *metrics;
     atomic_size_t calls;           /* relaxed: a limit may be missed by a call or two */
 };
 
@@ -32,7 +34,8 @@ struct md_server {
     struct md_services *services;
     grpc_server *core;
     grpc_completion_queue *queue;
-    struct md_listener *listener;
+    struct md_listener *listener;    /* NULL with TLS: the core accepts by itself */
+    struct md_bound_socket tls_bound; /* with TLS; fd is -1 */
     struct md_watch_list *watches;
     struct md_stream_list *streams;
     struct md_worker_group *inference;

@@ -3,6 +3,7 @@
 #include "inference_batch.h"
 
 #include "clock.h"
+#include "metrics.h"
 #include "model_catalogue.h"
 #include "pool.h"
 #include "services.h"
@@ -86,6 +87,8 @@ enum md_code md_inference_begin(struct md_inference *inference, struct md_servic
         return code;
     inference->model = md_loaded_version_model(inference->version);
     rpc->version = inference->number = md_loaded_version_number(inference->version);
+    rpc->metrics = md_metrics_version(services->metrics, inference->model, inference->number);
+    rpc->stage_us[MD_STAGE_QUEUE] = rpc->started_at_us - rpc->arrived_at_us;
     inference->session = md_loaded_version_session(inference->version);
     inference->task = md_loaded_version_task(inference->version);
     size_t input_count = md_session_input_count(inference->session);
@@ -110,6 +113,8 @@ void md_inference_end(struct md_inference *inference, enum md_code code)
                                       .duration_us =
                                           (uint64_t)(md_clock_us() - inference->rpc->arrived_at_us) };
     md_registry_count_request(inference->services->registry, &count);
+    inference->rpc->rows = inference->rows;
+    inference->rpc->tokens = inference->tokens;
     if (inference->run != NULL)
         md_loaded_version_return_run(inference->version, inference->run);
     md_loaded_version_unpin(inference->version);
@@ -256,6 +261,9 @@ static enum md_code execute(struct md_inference *inference, struct md_error *err
     work->error = error;
     enum md_code code = md_scheduler_execute(inference->services->scheduler, md_loaded_version_queue(inference->version),
                                              work);
+    inference->rpc->computed_at_us = md_clock_us();
+    inference->rpc->stage_us[MD_STAGE_BATCH_WAIT] = work->waited_us;
+    inference->rpc->stage_us[MD_STAGE_COMPUTE] = (int64_t)inference->compute_us;
     return code == MD_OK ? MD_OK : fail_run(inference, code, error);
 }
 
@@ -288,6 +296,7 @@ enum md_code md_inference_texts(struct md_inference *inference, const struct md_
     if (code != MD_OK)
         return fail_run(inference, code, error);
     inference->tokens = call->token_count;
+    inference->rpc->stage_us[MD_STAGE_TOKENIZE] = (int64_t)call->tokenize_us;
     inference->work.company = md_inference_company(inference);
     MD_TRY(execute(inference, error));
     *out_result = (struct md_task_result){ .count = count,

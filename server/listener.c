@@ -168,6 +168,7 @@ static enum md_code open_all(struct md_listener *listener, struct md_error *erro
     if (listener->epoll_fd < 0 || listener->stop_fd < 0 || listener->accept.spare_fd < 0)
         return md_fail(error, MD_RESOURCE_EXHAUSTED, "no descriptors for the listener: %s", strerror(errno));
     MD_TRY(md_address_listen(listener->options.address, &listener->bound, error));
+    MD_TRY(md_address_check_plain(&listener->bound, listener->options.insecure, error));
     MD_TRY(watch(listener, listener->stop_fd, EVENT_STOP, EPOLLIN, error));
     return watch(listener, listener->bound.fd, EVENT_LISTEN, EPOLLIN, error);
 }

@@ -8,6 +8,7 @@
 
 #include "status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct md_listener_options {
     const struct md_allocator *allocator;
     const struct md_log *log;
     const char *address;
+    bool insecure;          /* plain text also on addresses that others reach */
     size_t max_connections; /* more are accepted and closed at once, so that clients see it */
     md_connected_fn on_connected;
     void *owner;

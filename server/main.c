@@ -4,11 +4,14 @@
  * Signals are blocked before the first thread and read by the main thread alone (signalfd). SIGTERM, SIGINT:
  * drain; a second one: cancel what is left. Exit status: 0 stopped as asked, 1 could not start or did not
  * end, 2 wrong options. */
+#include "address.h"
 #include "allocator.h"
 #include "clock.h"
 #include "config.h"
 #include "inference_batch.h"
+#include "http.h"
 #include "log.h"
+#include "metrics.h"
 #include "model_manager.h"
 #include "pool.h"
 #include "process.h"
@@ -46,6 +49,8 @@ struct daemon {
     struct md_services services;
     struct md_restore *restore;
     struct md_server *server;
+    struct md_http *http; /* NULL: it is off */
+    struct md_bound_socket http_socket;
     int64_t started_at_us;
     int signal_fd;
     struct md_exit_timer exit_timer;
@@ -90,6 +95,9 @@ static enum md_code open_models(struct daemon *daemon, struct md_error *error)
     struct md_services *services = &daemon->services;
     const struct md_config *config = &daemon->config;
     services->log = &daemon->log;
+    services->log_requests = config->log_requests;
+    services->slow_request_us = config->slow_request_ms * 1000;
+    MD_TRY(md_metrics_create(daemon->allocator, &services->metrics, error));
     MD_TRY(md_registry_open(daemon->allocator, config->registry, &services->registry, error));
     MD_TRY(md_thread_pool_create(daemon->allocator, config->threads, &daemon->thread_pool, error));
     MD_TRY(md_pool_create(daemon->allocator, daemon->thread_pool, &services->pool, error));
@@ -143,9 +151,42 @@ static enum md_code open_server(struct daemon *daemon, struct md_error *error)
                                                .max_inflight_bytes = config->max_inflight_bytes,
                                                .max_message_bytes = config->max_message_bytes,
                                                .max_connections = config->max_connections,
-                                               .log_requests = config->log_requests };
+                                               .log_requests = config->log_requests,
+                                               .insecure = config->insecure,
+                                               .tls_certificate = config->tls_certificate,
+                                               .tls_key = config->tls_key,
+                                               .tls_client_ca = config->tls_client_ca };
     MD_TRY(md_server_create(&options, &daemon->services, &daemon->server, error));
     return md_server_serve(daemon->server, error);
+}
+
+static enum md_code open_http(struct daemon *daemon, struct md_error *error)
+{
+    const struct md_config *config = &daemon->config;
+    const struct md_http_options options = { .allocator = daemon->allocator,
+                                             .services = &daemon->services,
+                                             .server = daemon->server,
+                                             .max_connections = config->max_http_connections,
+                                             .max_body_bytes = config->max_message_bytes,
+                                             .max_buffered_bytes = config->max_inflight_bytes };
+    if (*config->http == '\0')
+        return MD_OK;
+    enum md_code code = md_address_listen(config->http, &daemon->http_socket, error);
+    if (code == MD_FAILED_PRECONDITION && config->is_http_default) {
+        MD_LOG(&daemon->log, MD_LOG_WARNING, "no HTTP port, going on without",
+               MD_LOG_STRING("reason", error->message));
+        return MD_OK;
+    }
+    MD_TRY(code);
+    code = md_address_check_plain(&daemon->http_socket, config->insecure, error);
+    if (code != MD_OK) {
+        (void)close(daemon->http_socket.fd); /* nothing was written to it */
+        return code;
+    }
+    MD_TRY(md_http_create(&options, &daemon->http_socket, &daemon->http, error));
+    if (*config->http_port_file != '\0')
+        MD_TRY(md_process_write_number(config->http_port_file, daemon->http_socket.port, error));
+    return MD_OK;
 }
 
 static enum md_code announce(struct daemon *daemon, struct md_error *error)
@@ -158,6 +199,7 @@ static enum md_code announce(struct daemon *daemon, struct md_error *error)
                  config->registry, config->repository);
     (void)fflush(stdout); /* if nobody can read it, the log says it too */
     MD_LOG(&daemon->log, MD_LOG_INFO, "listening", MD_LOG_STRING("address", address),
+           MD_LOG_STRING("http", daemon->http == NULL ? "" : daemon->http_socket.text),
            MD_LOG_STRING("registry", config->registry), MD_LOG_STRING("repository", config->repository),
            MD_LOG_COUNT("threads", config->threads),
            MD_LOG_NUMBER("since_start_ms", (md_clock_us() - daemon->started_at_us) / 1000));
@@ -167,14 +209,16 @@ static enum md_code announce(struct daemon *daemon, struct md_error *error)
 static enum md_code start(struct daemon *daemon, struct md_error *error)
 {
     /* Two descriptors per connection, and room for the registry, models and the core. */
-    uint64_t limit = md_process_raise_files(daemon->config.max_connections * 2 + 256);
-    if (limit < daemon->config.max_connections * 2 + 256)
+    uint64_t files_wanted = daemon->config.max_connections * 2 + daemon->config.max_http_connections + 256;
+    uint64_t limit = md_process_raise_files(files_wanted);
+    if (limit < files_wanted)
         MD_LOG(&daemon->log, MD_LOG_WARNING, "fewer connections than max-connections will fit",
                MD_LOG_COUNT("open_files_limit", limit),
                MD_LOG_COUNT("max_connections", daemon->config.max_connections));
     check_repository(daemon);
     MD_TRY(open_models(daemon, error));
     MD_TRY(open_server(daemon, error));
+    MD_TRY(open_http(daemon, error));
     MD_TRY(announce(daemon, error));
     return md_restore_start(daemon->restore, error);
 }
@@ -238,6 +282,8 @@ static void drain(struct daemon *daemon)
                MD_LOG_COUNT("calls", md_server_calls(daemon->server)));
         md_server_cancel(daemon->server);
     }
+    if (daemon->http != NULL)
+        md_http_drain(daemon->http, begun_us + (int64_t)daemon->config.drain_seconds * 1000000);
     MD_LOG(log, MD_LOG_INFO, "drained", MD_LOG_NUMBER("duration_ms", (md_clock_us() - begun_us) / 1000));
 }
 
@@ -260,6 +306,7 @@ static void stop(struct daemon *daemon)
     daemon->exit_timer = (struct md_exit_timer){ AFTER_CANCEL_SECONDS, &daemon->log };
     md_process_exit_after(&daemon->exit_timer);
     md_restore_destroy(daemon->restore);
+    md_http_destroy(daemon->http);
     md_server_destroy(daemon->server);
     md_model_manager_destroy(daemon->services.manager);
     md_shared_memory_destroy(daemon->services.memory);
@@ -267,6 +314,7 @@ static void stop(struct daemon *daemon)
     md_thread_pool_destroy(daemon->thread_pool);
     md_scheduler_destroy(daemon->services.scheduler);
     md_registry_close(daemon->services.registry);
+    md_metrics_destroy(daemon->services.metrics);
 }
 
 static int run(struct daemon *daemon)

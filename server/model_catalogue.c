@@ -184,6 +184,30 @@ enum md_code md_catalogue_ready_versions(struct md_catalogue *catalogue, const c
     return MD_OK;
 }
 
+enum md_code md_catalogue_list(struct md_catalogue *catalogue, struct md_arena *arena,
+                               struct md_catalogue_entry **out_entries, size_t *out_count, struct md_error *error)
+{
+    size_t count = 0;
+    bool is_copied = true;
+    md_mutex_lock(&catalogue->synced.lock);
+    struct md_catalogue_entry *entries =
+        md_arena_allocate_zeroed(arena, catalogue->synced.count + 1, sizeof *entries);
+    for (size_t i = 0; entries != NULL && i < catalogue->synced.count; i++) {
+        const struct entry *entry = &catalogue->synced.entries[i];
+        if (entry->state.state == 0)
+            continue;
+        entries[count].model = md_arena_copy_string(arena, entry->model, strlen(entry->model));
+        entries[count].state = entry->state;
+        is_copied = is_copied && entries[count++].model != NULL;
+    }
+    md_mutex_unlock(&catalogue->synced.lock);
+    if (entries == NULL || !is_copied)
+        return md_fail_memory(error, "versions");
+    *out_entries = entries;
+    *out_count = count;
+    return MD_OK;
+}
+
 const char *md_catalogue_nearest(struct md_catalogue *catalogue, const char *name, struct md_arena *arena)
 {
     size_t count = 0;

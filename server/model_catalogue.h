@@ -48,6 +48,15 @@ MD_NODISCARD enum md_code md_catalogue_ready_versions(struct md_catalogue *catal
                                                       struct md_arena *arena, uint64_t **out_versions,
                                                       size_t *out_count, struct md_error *error);
 
+/* Every version that is known, in no order; the array and the names live in `arena`. */
+struct md_catalogue_entry {
+    const char *model;
+    struct md_catalogue_state state;
+};
+MD_NODISCARD enum md_code md_catalogue_list(struct md_catalogue *catalogue, struct md_arena *arena,
+                                            struct md_catalogue_entry **out_entries, size_t *out_count,
+                                            struct md_error *error);
+
 /* The known model that `name` is most likely a slip of, copied into `arena`; NULL: none. */
 const char *md_catalogue_nearest(struct md_catalogue *catalogue, const char *name, struct md_arena *arena);
 

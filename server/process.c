@@ -4,8 +4,10 @@
 #include "clock.h"
 #include "log.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -108,4 +110,52 @@ void md_process_exit_after(struct md_exit_timer *timer)
     pthread_t thread;
     if (pthread_create(&thread, NULL, exit_later, timer) == 0)
         (void)pthread_detach(thread); /* it ends with the process */
+}
+
+/* Without "." and "..", and the descriptor that reads it. */
+static uint64_t count_files(void)
+{
+    uint64_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL)
+        return 0;
+    while (readdir(folder) != NULL)
+        count++;
+    (void)closedir(folder); /* it was only read */
+    return count > 3 ? count - 3 : 0;
+}
+
+/* Fields 20 (threads), 23 (bytes) and 24 (pages) of /proc/self/stat; after ')' comes field 3. */
+static void read_stat(struct md_process_usage *usage)
+{
+    char text[1024] = "";
+    uint64_t pages = 0;
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    ssize_t size = read(fd, text, sizeof text - 1);
+    (void)close(fd); /* it was only read */
+    const char *name_end = size > 0 ? strrchr(text, ')') : NULL;
+    if (name_end != NULL &&
+        sscanf(name_end + 1,
+               " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64 " %*s %*s %" SCNu64
+               " %" SCNu64,
+               &usage->threads, &usage->virtual_bytes, &pages) == 3)
+        usage->resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void md_process_usage(struct md_process_usage *out_usage)
+{
+    struct md_process_usage usage = { .open_files = count_files() };
+    struct rlimit limit;
+    struct timespec cpu;
+    int64_t uptime_us = md_clock_us() - md_process_started_at_us();
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        usage.open_files_limit = limit.rlim_cur;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0)
+        usage.cpu_us = (uint64_t)cpu.tv_sec * 1000000 + (uint64_t)cpu.tv_nsec / 1000;
+    usage.uptime_ms = (uint64_t)uptime_us / 1000;
+    usage.started_at_ms = (uint64_t)(md_clock_wall_us() - uptime_us) / 1000;
+    read_stat(&usage);
+    *out_usage = usage;
 }

@@ -26,6 +26,19 @@ void md_process_tune_memory(void);
  * reason. */
 MD_NODISCARD enum md_code md_process_write_number(const char *path, unsigned number, struct md_error *error);
 
+struct md_process_usage {
+    uint64_t resident_bytes;
+    uint64_t virtual_bytes;
+    uint64_t open_files;
+    uint64_t open_files_limit;
+    uint64_t threads;
+    uint64_t cpu_us;
+    uint64_t started_at_ms; /* wall clock */
+    uint64_t uptime_ms;
+};
+/* What cannot be found out is 0. */
+void md_process_usage(struct md_process_usage *out_usage);
+
 struct md_exit_timer {
     unsigned seconds;
     const struct md_log *log;

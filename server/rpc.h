@@ -9,7 +9,9 @@
 #define MD_RPC_H
 
 #include "arena.h"
+#include "metrics.h"
 #include "status.h"
+#include "trace.h"
 #include "utf8.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -32,6 +34,13 @@ struct md_rpc {
     char request_id[33];             /* x-request-id if the client sent one, else made here */
     const char *model; /* for the log; set by the handler when it knows; in the arena or static */
     uint64_t version;  /* as model; 0: not known */
+
+    struct md_trace trace;
+    struct md_version_metrics *metrics; /* of the version that runs it; NULL: no inference */
+    uint64_t rows;                      /* of the inference */
+    uint64_t tokens;
+    int64_t computed_at_us;             /* when the run was over; 0: it was not reached */
+    int64_t stage_us[MD_STAGE_COUNT];   /* -1: not reached */
 };
 
 typedef enum md_code (*md_rpc_handler_fn)(struct md_services *services, struct md_rpc *rpc,

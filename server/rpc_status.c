@@ -42,6 +42,30 @@ uint32_t md_rpc_status_retry_ms(enum md_code code)
     return 0;
 }
 
+unsigned md_rpc_status_http(enum md_code code)
+{
+    static const unsigned short statuses[] = {
+        [MD_OK] = 200,
+        [MD_CANCELLED] = 499,
+        [MD_UNKNOWN] = 500,
+        [MD_INVALID_ARGUMENT] = 400,
+        [MD_DEADLINE_EXCEEDED] = 504,
+        [MD_NOT_FOUND] = 404,
+        [MD_ALREADY_EXISTS] = 409,
+        [MD_PERMISSION_DENIED] = 403,
+        [MD_RESOURCE_EXHAUSTED] = 429,
+        [MD_FAILED_PRECONDITION] = 409,
+        [MD_ABORTED] = 409,
+        [MD_OUT_OF_RANGE] = 400,
+        [MD_UNIMPLEMENTED] = 501,
+        [MD_INTERNAL] = 500,
+        [MD_UNAVAILABLE] = 503,
+        [MD_DATA_LOSS] = 500,
+        [MD_UNAUTHENTICATED] = 401,
+    };
+    return (size_t)code < sizeof statuses / sizeof *statuses ? statuses[code] : 500;
+}
+
 static unsigned char *put_varint(unsigned char *at, uint64_t value)
 {
     while (value >= 0x80) {

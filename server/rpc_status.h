@@ -14,6 +14,9 @@
  * itself. */
 uint32_t md_rpc_status_retry_ms(enum md_code code);
 
+/* The status of an HTTP answer. */
+unsigned md_rpc_status_http(enum md_code code);
+
 /* Room that md_rpc_status_details needs at most. */
 enum { MD_RPC_STATUS_DETAILS_SIZE = MD_ERROR_MESSAGE_SIZE + 128 };
 

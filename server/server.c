@@ -9,7 +9,9 @@
 #include "health_watch.h"
 #include "listener.h"
 #include "log.h"
+#include "metrics.h"
 #include "stream.h"
+#include "tls.h"
 #include "worker_group.h"
 
 #include <grpc/grpc_posix.h>
@@ -78,6 +80,7 @@ static enum md_code create_core(struct md_server *server, struct md_error *error
     return MD_OK;
 }
 
+/* NULL metrics: the method is not counted. */
 static struct md_method make_method(struct md_server *server, const struct md_rpc_method *row)
 {
     bool is_inference = (row->flags & MD_RPC_INFERENCE) != 0, is_inline = (row->flags & MD_RPC_INLINE) != 0;
@@ -89,6 +92,7 @@ static struct md_method make_method(struct md_server *server, const struct md_rp
                                         : is_inference                    ? server->inference
                                         : (row->flags & MD_RPC_LOAD) != 0 ? server->loads
                                                                           : server->control,
+                               .metrics = md_metrics_add_method(server->services->metrics, "grpc", row->path),
                                .limit = is_inference ? server->options.max_inflight
                                         : is_inline  ? INLINE_LIMIT
                                                      : METHOD_LIMIT };
@@ -143,26 +147,59 @@ static enum md_code create_groups(struct md_server *server, struct md_error *err
                                   error);
 }
 
-static enum md_code create_parts(struct md_server *server, struct md_error *error)
+/* Credentials cannot be given to connections that our own listener accepts (the core takes plain ones only), so with
+ * TLS the core listens. Binding first tells why an address cannot be used, which the core does not. */
+static enum md_code listen_tls(struct md_server *server, struct md_error *error)
+{
+    const struct md_server_options *options = &server->options;
+    const struct md_tls_options tls = { options->tls_certificate, options->tls_key, options->tls_client_ca };
+    grpc_server_credentials *credentials;
+    MD_TRY(md_address_listen(options->listen, &server->tls_bound, error));
+    (void)close(server->tls_bound.fd); /* nothing was written to it */
+    server->tls_bound.fd = -1;
+    MD_TRY(md_tls_credentials(options->allocator, &tls, &credentials, error));
+    int port = grpc_server_add_http2_port(server->core, server->tls_bound.text, credentials);
+    grpc_server_credentials_release(credentials);
+    if (port == 0)
+        return md_fail(error, MD_INVALID_ARGUMENT,
+                       "cannot serve TLS on %s: certificate \"%s\" and key \"%s\" are not PEM or do not belong "
+                       "together",
+                       server->tls_bound.text, options->tls_certificate, options->tls_key);
+    return MD_OK;
+}
+
+static enum md_code create_listener(struct md_server *server, struct md_error *error)
 {
     const struct md_server_options *options = &server->options;
     const struct md_listener_options listen = { .allocator = options->allocator,
                                                 .log = server->services->log,
                                                 .address = options->listen,
+                                                .insecure = options->insecure,
                                                 .max_connections = options->max_connections,
                                                 .on_connected = on_connected,
                                                 .owner = server };
+    if ((*options->tls_certificate == '\0') != (*options->tls_key == '\0'))
+        return md_fail(error, MD_INVALID_ARGUMENT, "options \"tls-certificate\" and \"tls-key\" go together");
+    if (*options->tls_client_ca != '\0' && *options->tls_key == '\0')
+        return md_fail(error, MD_INVALID_ARGUMENT, "option \"tls-client-ca\" goes with \"tls-certificate\"");
+    return *options->tls_key == '\0' ? md_listener_create(&listen, &server->listener, error) : MD_OK;
+}
+
+static enum md_code create_parts(struct md_server *server, struct md_error *error)
+{
     server->drained_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->drained_fd < 0)
         return md_fail(error, MD_RESOURCE_EXHAUSTED, "no descriptor for the server");
     if (getrandom(&server->id_salt, sizeof server->id_salt, 0) != (ssize_t)sizeof server->id_salt)
         server->id_salt = (uint64_t)md_clock_wall_us(); /* ids need not be secret */
-    MD_TRY(md_listener_create(&listen, &server->listener, error));
+    MD_TRY(create_listener(server, error));
     MD_TRY(md_watch_list_create(server, &server->watches, error));
     MD_TRY(md_stream_list_create(server, &server->streams, error));
     MD_TRY(create_groups(server, error));
     MD_TRY(create_core(server, error));
     MD_TRY(register_methods(server, error));
+    if (server->listener == NULL)
+        MD_TRY(listen_tls(server, error));
     grpc_server_start(server->core);
     server->is_started = true;
     return MD_OK;
@@ -252,17 +289,17 @@ enum md_code md_server_serve(struct md_server *server, struct md_error *error)
     for (size_t i = 0; i < GENERIC_SLOTS; i++)
         MD_TRY(md_generic_post_slot(server, error));
     MD_TRY(start_pollers(server, error));
-    return md_listener_start(server->listener, error);
+    return server->listener == NULL ? MD_OK : md_listener_start(server->listener, error);
 }
 
 const char *md_server_address(const struct md_server *server)
 {
-    return md_listener_address(server->listener);
+    return server->listener == NULL ? server->tls_bound.text : md_listener_address(server->listener);
 }
 
 uint16_t md_server_port(const struct md_server *server)
 {
-    return md_listener_port(server->listener);
+    return server->listener == NULL ? server->tls_bound.port : md_listener_port(server->listener);
 }
 
 void md_server_status_changed(struct md_server *server)
@@ -274,7 +311,8 @@ void md_server_status_changed(struct md_server *server)
 
 void md_server_close(struct md_server *server)
 {
-    md_listener_stop(server->listener);
+    if (server->listener != NULL) /* with TLS: when the core shuts down */
+        md_listener_stop(server->listener);
 }
 
 int64_t md_server_last_arrival_us(const struct md_server *server)

@@ -28,6 +28,9 @@ struct md_server_options {
     size_t max_message_bytes;
     size_t max_connections;
     bool log_requests;
+    bool insecure; /* plain text also on addresses that others reach */
+    const char *tls_certificate, *tls_key; /* files; "": plain text */
+    const char *tls_client_ca;             /* "": clients need no certificate */
 };
 
 /* Binds the address and makes the threads; no connection is accepted yet. `services` is borrowed and must

@@ -201,7 +201,10 @@ enum md_code md_modeld_predict(struct md_services *services, struct md_rpc *rpc,
     response->id = request->id;
     timings->queue_us = (uint64_t)(rpc->started_at_us - rpc->arrived_at_us);
     timings->compute_us = inference.compute_us;
-    timings->total_us = (uint64_t)(md_clock_us() - rpc->arrived_at_us);
+    int64_t now_us = md_clock_us();
+    timings->batch_wait_us = rpc->stage_us[MD_STAGE_BATCH_WAIT] > 0 ? (uint64_t)rpc->stage_us[MD_STAGE_BATCH_WAIT] : 0;
+    timings->serialize_us = (uint64_t)(now_us - rpc->computed_at_us);
+    timings->total_us = (uint64_t)(now_us - rpc->arrived_at_us);
     rpc->response = &response->base;
     return MD_OK;
 }

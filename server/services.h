@@ -10,6 +10,7 @@
 
 struct md_catalogue;
 struct md_log;
+struct md_metrics;
 struct md_model_manager;
 struct md_pool;
 struct md_registry;
@@ -27,6 +28,9 @@ struct md_services {
     struct md_model_manager *manager;
     struct md_shared_memory *memory;
     struct md_catalogue *catalogue; /* the manager's */
+    struct md_metrics *metrics;
+    bool log_requests;
+    uint64_t slow_request_us; /* an inference that takes longer is logged; 0: none is */
     atomic_int phase;               /* enum md_phase; relaxed: nothing else hangs on it */
 };
 

@@ -12,6 +12,7 @@
 #include "message.h"
 #include "mutex.h"
 #include "rpc_status.h"
+#include "telemetry.h"
 #include "worker_group.h"
 
 #include <grpc/slice.h>
@@ -238,7 +239,10 @@ static enum md_code handle(struct exchange *exchange)
 static void work(void *owner)
 {
     struct exchange *exchange = owner;
+    md_telemetry_begin(&exchange->rpc);
     exchange->code = handle(exchange);
+    md_telemetry_end(exchange->stream->list->server->services, &exchange->rpc, NULL, exchange->stream->row->path,
+                     exchange->code);
     finish(exchange);
 }
 

@@ -67,6 +67,14 @@ static enum md_code start_thread_locked(struct md_worker_group *group, struct md
     return MD_OK;
 }
 
+size_t md_worker_group_queued(struct md_worker_group *group)
+{
+    md_mutex_lock(&group->synced.lock);
+    size_t queued = group->synced.queued;
+    md_mutex_unlock(&group->synced.lock);
+    return queued;
+}
+
 bool md_worker_group_push(struct md_worker_group *group, struct md_job *job)
 {
     md_mutex_lock(&group->synced.lock);

@@ -34,4 +34,7 @@ void md_worker_group_destroy(struct md_worker_group *group);
 /* False: the queue is full; the job is not taken. */
 bool md_worker_group_push(struct md_worker_group *group, struct md_job *job);
 
+/* Jobs that wait for a thread. */
+size_t md_worker_group_queued(struct md_worker_group *group);
+
 #endif

@@ -34,9 +34,9 @@ static _Noreturn void run_server(const struct md_harness *harness, const char *c
     md_test_join(registry, harness->folder, "registry.db");
     md_test_join(port_file, harness->folder, "port");
     md_test_join(log, harness->folder, "log");
-    const char *words[WORDS_MAX] = { modeld_path(), "--listen", "127.0.0.1:0",  "--registry",      registry,
-                                     "--port-file", port_file,  "--repository", MD_TEST_REPOSITORY };
-    size_t count = 9;
+    const char *words[WORDS_MAX] = { modeld_path(), "--http",      "",        "--listen",     "127.0.0.1:0",     "--registry",
+                                     registry,      "--port-file", port_file, "--repository", MD_TEST_REPOSITORY };
+    size_t count = 11;
     while (options != NULL && *options != NULL && count + 1 < WORDS_MAX)
         words[count++] = *options++;
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

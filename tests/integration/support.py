@@ -3,6 +3,7 @@
 Environment (run-python sets it): MODELD and MODELCTL, the programs; MODELD_STUBS, the folder of the stubs.
 """
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -87,7 +88,8 @@ class Server:
 
     def command(self):
         return [MODELD, "--listen", self.listen, "--registry", self.registry, "--repository", self.repository,
-                "--port-file", os.path.join(self.folder, "port"), *self.options]
+                "--port-file", os.path.join(self.folder, "port"), "--http", "127.0.0.1:0",
+                "--http-port-file", os.path.join(self.folder, "http-port"), *self.options]
 
     def launch(self):
         """Starts the process and waits for nothing."""
@@ -118,6 +120,18 @@ class Server:
             if answer.status == SERVING:
                 break
         return self
+
+    def http_port(self):
+        with open(os.path.join(self.folder, "http-port"), encoding="ascii") as file:
+            return int(file.read())
+
+    def http(self, method, path, body=None, headers=None, timeout=30):
+        """Status, headers (lower case) and body of one request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port(), timeout=timeout)
+        with contextlib.closing(connection):
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
 
     def connect(self):
         limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
