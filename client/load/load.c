@@ -263,7 +263,8 @@ static enum md_code probe(struct load *load, size_t index, struct md_error *erro
     (void)snprintf(details, sizeof details, "%.*s", size < sizeof details ? (int)size : (int)sizeof details - 1,
                    (const char *)GRPC_SLICE_START_PTR(call.details));
     release_call(&call);
-    bool is_connected = grpc_channel_check_connectivity_state(load->connections[index].channel, 0) == GRPC_CHANNEL_READY;
+    grpc_channel *channel = load->connections[index].channel;
+    bool is_connected = grpc_channel_check_connectivity_state(channel, 0) == GRPC_CHANNEL_READY;
     if (call.status == GRPC_STATUS_OK || (is_connected && (call.status == GRPC_STATUS_RESOURCE_EXHAUSTED ||
                                                            call.status == GRPC_STATUS_DEADLINE_EXCEEDED)))
         return MD_OK;
@@ -276,7 +277,9 @@ static enum md_code open_connections(struct load *load, struct md_error *error)
     grpc_arg args[] = {
         { .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, .value.integer = 1 },
         { .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)GRPC_ARG_ENABLE_HTTP_PROXY, .value.integer = 0 },
-        { .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, .value.integer = -1 },
+        { .type = GRPC_ARG_INTEGER,
+          .key = (char *)(uintptr_t)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+          .value.integer = -1 },
     };
     const grpc_channel_args all = { sizeof args / sizeof *args, args };
     grpc_channel_credentials *credentials = grpc_insecure_credentials_create();

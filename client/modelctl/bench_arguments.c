@@ -17,7 +17,7 @@ const struct md_ctl_option md_ctl_bench_options[] = {
     { "deadline-ms", "N", "of each request (default 10000)" },
     { "texts", "FILE", "send the lines of FILE, one text a request, instead of random tensors" },
     { "input", "NAME=DTYPE[N,-1]", "an input, may be repeated; without it the server is asked for the signature" },
-    { "dims", "SIZES", "free dimensions by axis, a size or a range: batch=1,sequence=8..128 (names are for the reader)" },
+    { "dims", "SIZES", "free dimensions by axis: batch=1,sequence=8..128 (the names are for the reader)" },
     { "values", "RANGES", "of integer inputs: input_ids=1000..30000,attention_mask=1 (default 0..1)" },
     { "protocol", "NAME", "modeld (default) or oip, the Open Inference Protocol" },
     { "seed", "N", "of arrivals and tensors (default 1)" },

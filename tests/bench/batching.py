@@ -38,7 +38,8 @@ def main(arguments):
             flags = []
         servers = [run.start_modeld("batching", repository, serving.ENCODER),
                    run.start_modeld("without", repository, serving.ENCODER, *flags)]
-        print(f"batching, {'ids' if arguments.options.ids else 'texts'} of {serving.SHORTEST} to {serving.LONGEST} tokens; "
+        kind = "ids" if arguments.options.ids else "texts"
+        print(f"batching, {kind} of {serving.SHORTEST} to {serving.LONGEST} tokens; "
               f"medians of {ROUNDS} rounds of {SECONDS:g} s; requests/s and p99 in ms, with batching and without")
         print(f"{'clients':>7} {'with':>9} {'without':>9} {'ratio':>6} {'p99 with':>9} {'p99 without':>12}")
         for count in CLIENTS:

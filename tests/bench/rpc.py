@@ -1,7 +1,7 @@
 """rpc: calls a second of a trivial model (Add on FP32 [1,4]) against a bare gRPC echo server; 1, 16 and 64 in flight.
 
-The echo server (peer/echo_server.c) is on the same C core with the same number of pollers, takes the same requests, answers as
-many bytes, and parses nothing. The ratio is calls a second of modeld over those of the echo server.
+The echo server (peer/echo_server.c) is on the same C core with the same number of pollers, takes the same requests,
+answers as many bytes, and parses nothing. The ratio is calls a second of modeld over those of the echo server.
 """
 import os
 import subprocess
@@ -23,8 +23,8 @@ def main(arguments):
         probe = run.demand_ok(run.load(modeld, "add", *REQUEST, seconds=0.2, warm_up=0))
         size = round(probe["response_bytes"] / probe["calls"])
         echo = run.start("echo", [str(run.echo), "PORT_FILE", str(size)], stdin=subprocess.PIPE)
-        print(f"rpc, requests of {probe['request_bytes'] // probe['calls']} bytes, answers of {size}; medians of {ROUNDS} "
-              f"rounds of {SECONDS:g} s; CPU is the server's, us a call")
+        print(f"rpc, requests of {probe['request_bytes'] // probe['calls']} bytes, answers of {size}; medians of "
+              f"{ROUNDS} rounds of {SECONDS:g} s; CPU is the server's, us a call")
         print(f"{'flight':>6} {'':8} {'calls/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'CPU':>6} {'client':>7} {'ratio':>6}")
         for count in CLIENTS:
             rounds = [[run.demand_ok(run.load(server, "add", *REQUEST, "--concurrency", count, seconds=SECONDS))

@@ -1,11 +1,12 @@
-"""served: requests a second at equal p99 against a small server over ONNX Runtime; MiniLM-L6 shape, ids of 8 to 128 tokens.
+"""served: requests a second at equal p99 against a server on ONNX Runtime; MiniLM-L6 shape, ids of 8 to 128 tokens.
 
-The peer is peer/ort_server.py (grpc.aio over ONNX Runtime, padded batches, all cores), with the best of SETTINGS at 64 clients.
-Equal p99: the limit is the peer's p99 under 0.8 of its capacity, offered as a Poisson process; each side's figure is the
-highest rate of LOADS that keeps it, every request answered.
+The peer is peer/ort_server.py (Python's grpc.aio over ONNX Runtime, padded batches, all cores), with the best of
+SETTINGS at 64 clients. Equal p99: the limit is the peer's p99 under 0.8 of its capacity, offered as a Poisson process;
+each side's figure is the highest rate of LOADS that keeps it, every request answered.
 """
 import os
 import subprocess
+import sys
 
 import grpc
 import numpy as np
@@ -32,7 +33,7 @@ def start_peer(run, path, descriptors, setting):
     names = ("--max-batch", "--delay-ms", "--workers", "--threads")
     options = [word for pair in zip(names, map(str, setting)) for word in pair]
     return run.start("peer-" + "-".join(map(str, setting)), [
-        serving.python(), str(serving.HERE / "peer" / "ort_server.py"), str(path), str(descriptors), "PORT_FILE", *options])
+        sys.executable, serving.HERE / "peer" / "ort_server.py", path, descriptors, "PORT_FILE", *options])
 
 
 def logits(server, descriptors, ids):
@@ -43,7 +44,8 @@ def logits(server, descriptors, ids):
     request, response = [message_factory.GetMessageClass(pool.FindMessageTypeByName(f"modeld.v1.{name}"))
                          for name in ("PredictRequest", "PredictResponse")]
     message = request(model=serving.ENCODER)
-    for name, row in (("input_ids", ids), ("attention_mask", np.ones_like(ids)), ("token_type_ids", np.zeros_like(ids))):
+    rows = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    for name, row in rows.items():
         message.inputs.add(name=name, datatype="INT64", shape=row.shape, contents=row.tobytes())
     with grpc.insecure_channel(server.address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         call = channel.unary_unary("/modeld.v1.ModelService/Predict", request.SerializeToString, response.FromString)
@@ -74,8 +76,8 @@ def best_peer(run, path, descriptors):
     for setting in SETTINGS:
         server = start_peer(run, path, descriptors, setting)
         rate = closed_loop(run, server)["ok_per_second"]
-        print(f"  peer, batches of {setting[0]}, delay {setting[1]} ms, {setting[2]} x {setting[3]} threads: {rate:.1f}/s",
-              flush=True)
+        print(f"  peer, batches of {setting[0]}, delay {setting[1]} ms, {setting[2]} x {setting[3]} threads: "
+              f"{rate:.1f}/s", flush=True)
         if best is None or rate > best[0]:
             best = rate, server, setting
     return best[1], best[2]
@@ -93,7 +95,8 @@ def main(arguments):
         rounds = [[closed_loop(run, server) for server in (modeld, peer)] for _ in range(ROUNDS)]
         sides = list(zip(*rounds))
         rates = [serving.median(side, "ok_per_second") for side in sides]
-        print(f"outputs differ by {found:.1e}\nclosed loop: modeld {rates[0]:.1f}/s, p99 {serving.p99_ms(sides[0]):.1f} ms; "
+        print(f"outputs differ by {found:.1e}")
+        print(f"closed loop: modeld {rates[0]:.1f}/s, p99 {serving.p99_ms(sides[0]):.1f} ms; "
               f"{peer.name} {rates[1]:.1f}/s, p99 {serving.p99_ms(sides[1]):.1f} ms; {rates[0] / rates[1]:.2f} times")
         limit_ms = open_loop(run, peer, 0.8 * rates[1])["latency_us"]["p99"] / 1e3
         print(f"open loop, p99 at most {limit_ms:.1f} ms:")

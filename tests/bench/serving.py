@@ -9,7 +9,6 @@ import pathlib
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -32,7 +31,7 @@ class Server:
         self.name, self.port_file = name, pathlib.Path(folder) / f"{name}.port"
         self.log = pathlib.Path(folder) / f"{name}.log"
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([word.replace("PORT_FILE", str(self.port_file)) for word in program],
+            self.process = subprocess.Popen([str(word).replace("PORT_FILE", str(self.port_file)) for word in program],
                                             stdin=stdin, stdout=log, stderr=log, env=environment)
 
     def wait(self, seconds=60):
@@ -138,6 +137,3 @@ def p50_ms(results):
 def knows_option(program, option):
     return option in subprocess.run([program, "--help"], capture_output=True, text=True).stdout
 
-
-def python():
-    return sys.executable

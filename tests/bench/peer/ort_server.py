@@ -1,8 +1,8 @@
 """ort_server: the server that `tests/bench/run served` compares with, the size that a team would write for itself.
 
-grpc.aio (grpcio's C core) speaks modeld.v1's Predict on token ids; requests wait for one another in a batch that is padded to its
-longest and run by ONNX Runtime on threads, which release the interpreter's lock. usage: ort_server.py MODEL DESCRIPTORS PORT_FILE
---max-batch N --delay-ms N --workers N --threads N
+grpc.aio (grpcio's C core) speaks modeld.v1's Predict on token ids; requests wait for one another in a batch that is
+padded to its longest and run by ONNX Runtime on threads, which release the interpreter's lock.
+usage: ort_server.py MODEL DESCRIPTORS PORT_FILE [--max-batch N] [--delay-ms N] [--workers N] [--threads N]
 """
 import argparse
 import asyncio
@@ -79,7 +79,8 @@ async def serve(options):
     workers = [asyncio.create_task(batcher.work()) for _ in range(options.workers)]
 
     async def predict(request, _):
-        feed = {tensor.name: np.frombuffer(tensor.contents, np.int64).reshape(tensor.shape) for tensor in request.inputs}
+        feed = {tensor.name: np.frombuffer(tensor.contents, np.int64).reshape(tensor.shape)
+                for tensor in request.inputs}
         row = await batcher.predict(feed)
         answer = response_type(model=request.model, version=1)
         answer.outputs.add(name="logits", datatype="FP32", shape=[1, len(row)], contents=row.tobytes())
