@@ -44,6 +44,7 @@ struct md_ctl_command {
 extern const struct md_ctl_command *const md_ctl_commands[]; /* ends with NULL */
 extern const struct md_ctl_option md_ctl_global_options[];
 
+extern const struct md_ctl_command md_ctl_command_bench;
 extern const struct md_ctl_command md_ctl_command_events;
 extern const struct md_ctl_command md_ctl_command_health;
 extern const struct md_ctl_command md_ctl_command_inspect;
@@ -51,6 +52,7 @@ extern const struct md_ctl_command md_ctl_command_load;
 extern const struct md_ctl_command md_ctl_command_models;
 extern const struct md_ctl_command md_ctl_command_predict;
 extern const struct md_ctl_command md_ctl_command_show;
+extern const struct md_ctl_command md_ctl_command_top;
 extern const struct md_ctl_command md_ctl_command_unload;
 
 /* Runs a whole command line and returns the exit code. */

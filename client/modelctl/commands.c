@@ -13,7 +13,8 @@ static const char default_server[] = "127.0.0.1:8001";
 
 const struct md_ctl_command *const md_ctl_commands[] = {
     &md_ctl_command_models,  &md_ctl_command_load,   &md_ctl_command_unload, &md_ctl_command_show,
-    &md_ctl_command_inspect, &md_ctl_command_predict, &md_ctl_command_events, &md_ctl_command_health, NULL,
+    &md_ctl_command_inspect, &md_ctl_command_predict, &md_ctl_command_events, &md_ctl_command_health,
+    &md_ctl_command_top,     &md_ctl_command_bench,  NULL,
 };
 
 const struct md_ctl_option md_ctl_global_options[] = {
