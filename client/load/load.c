@@ -11,6 +11,7 @@
 #include <grpc/grpc_security.h>
 #include <grpc/slice.h>
 #include <grpc/support/time.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -50,6 +51,7 @@ struct call {
     grpc_slice details;
     uint64_t due_ns;
     size_t message_size;
+    atomic_bool is_sent; /* released before a batch, acquired after: the hand-over through the core, for sanitizers */
 };
 
 static uint64_t now_ns(void)
@@ -111,7 +113,9 @@ static void send_call(struct call *call, size_t turn, uint32_t deadline_ms)
     call->core = grpc_channel_create_registered_call(connection->channel, NULL, GRPC_PROPAGATE_DEFAULTS, load->queue,
                                                      connection->method, deadline, NULL);
     set_ops(call, ops);
-    (void)grpc_call_start_batch(call->core, ops, 6, call, NULL); /* fails for malformed batches only */
+    grpc_call *core = call->core; /* the call may be back, and used again, before this returns */
+    atomic_store_explicit(&call->is_sent, true, memory_order_release);
+    (void)grpc_call_start_batch(core, ops, 6, call, NULL); /* fails for malformed batches only */
 }
 
 static void release_call(struct call *call)
@@ -215,6 +219,7 @@ static void *poll_queue(void *owner)
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return NULL;
         struct call *call = event.tag;
+        (void)atomic_load_explicit(&call->is_sent, memory_order_acquire);
         uint64_t ended_ns = now_ns();
         record(call, ended_ns);
         release_call(call);

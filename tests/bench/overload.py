@@ -1,7 +1,8 @@
 """overload: three times the capacity is offered for --seconds N (60); MiniLM-L6 shape, token ids of 8 to 128.
 
 The ratio is requests answered OK a second, over the capacity that a closed loop found just before. Besides: how long
-accepted requests took, the server's memory, and whether half of the capacity is answered without a refusal in the second after.
+accepted requests took, the server's memory, and whether half of the capacity is answered without a refusal in the second
+after.
 """
 import serving
 

@@ -63,7 +63,8 @@ def highest_rate(run, server, capacity, limit_ms):
         p99 = result["latency_us"]["p99"] / 1e3
         if p99 <= limit_ms and set(result["codes"]) == {"OK"}:
             break
-    print(f"  {server.name}: {result['ok_per_second']:.1f}/s at p99 {p99:.1f} ms ({load:g} of its capacity)", flush=True)
+    print(f"  {server.name}: {result['ok_per_second']:.1f}/s at p99 {p99:.1f} ms ({load:g} of its capacity)",
+          flush=True)
     return result["ok_per_second"]
 
 
