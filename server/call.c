@@ -34,6 +34,7 @@ struct md_call {
     size_t payload_bytes;
     bool is_counted;    /* against the in-flight limits */
     int was_cancelled;  /* the core writes it before `closed` */
+    bool closes_with_answer; /* answered at once: one batch says both */
     atomic_int pending; /* batches that are out; acquire-release: who takes the last one owns the call */
     enum md_code code;
     struct md_error error;
@@ -152,7 +153,7 @@ static void add_trace(struct md_call *call)
 /* Sends call->code. Afterwards the call belongs to the completions. */
 static void answer(struct md_call *call)
 {
-    grpc_op ops[3];
+    grpc_op ops[4];
     size_t count = 0;
     memset(ops, 0, sizeof ops);
     if (call->code != MD_OK) {
@@ -178,6 +179,10 @@ static void answer(struct md_call *call)
     ops[count].data.send_status_from_server.trailing_metadata =
         call->details_count > 0 ? &call->details : NULL;
     ops[count++].data.send_status_from_server.trailing_metadata_count = call->details_count;
+    if (call->closes_with_answer) {
+        ops[count].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
+        ops[count++].data.recv_close_on_server.cancelled = &call->was_cancelled;
+    }
     grpc_call *core_call = call->call;
     md_tag_submitted(&call->sent); /* nothing of the call is touched from here on */
     grpc_call_error problem = grpc_call_start_batch(core_call, ops, count, &call->sent, NULL);
@@ -188,17 +193,24 @@ static void answer(struct md_call *call)
 
 /* ---- the work ---- */
 
+static enum md_code unpack(struct md_call *call)
+{
+    size_t limit = md_message_unpack_limit(call->payload_bytes, call->server->options.max_message_bytes);
+    MD_TRY(md_message_unpack(call->method->row->request_type, call->payload, &call->rpc.arena, limit, &call->rpc.request,
+                             &call->error));
+    grpc_byte_buffer_destroy(call->payload);
+    call->payload = NULL;
+    return MD_OK;
+}
+
 static enum md_code handle(struct md_call *call)
 {
     struct md_rpc *rpc = &call->rpc;
     const struct md_rpc_method *row = call->method->row;
     rpc->started_at_us = md_clock_us();
     MD_TRY(md_admission_check_wanted(rpc, &call->error));
-    MD_TRY(md_message_unpack(row->request_type, call->payload, &rpc->arena,
-                             md_message_unpack_limit(call->payload_bytes, call->server->options.max_message_bytes),
-                             &rpc->request, &call->error));
-    grpc_byte_buffer_destroy(call->payload);
-    call->payload = NULL;
+    if (call->payload != NULL) /* else the poller has done it */
+        MD_TRY(unpack(call));
     MD_TRY(row->handler(call->server->services, rpc, &call->error));
     return md_message_pack(rpc->response, &call->answer, &call->error);
 }
@@ -233,6 +245,18 @@ static enum md_code admit(struct md_call *call, struct md_error *error)
     return MD_OK;
 }
 
+enum { QUICK_BYTES = 16 * 1024 };
+
+/* Small requests of methods that may be quick are unpacked on the poller, which then knows what they want. */
+static bool is_quick(struct md_call *call)
+{
+    const struct md_rpc_method *row = call->method->row;
+    if (row->is_quick == NULL || call->payload_bytes > QUICK_BYTES)
+        return false;
+    call->code = unpack(call);
+    return call->code == MD_OK && row->is_quick(call->server->services, &call->rpc);
+}
+
 /* False: there is no call any more. */
 static bool watch_for_close(struct md_call *call)
 {
@@ -264,20 +288,25 @@ static void on_arrived(void *owner, bool ok)
     if (server->options.log_requests || (call->method->row->flags & (MD_RPC_LOAD | MD_RPC_PEER)) != 0)
         rpc->peer = md_call_peer(call->call, &rpc->arena);
     call->payload_bytes = call->payload == NULL ? 0 : grpc_byte_buffer_length(call->payload);
+    rpc->request_bytes = call->payload_bytes;
     atomic_fetch_add_explicit(&call->method->calls, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&server->calls, 1, memory_order_relaxed);
-    if (!watch_for_close(call)) /* a bug of ours; goes on without noticing cancellation */
-        drop_pending(call);
     call->code = admit(call, &call->error);
-    if (call->code == MD_OK && call->method->group == NULL) {
-        work(call);
+    rpc->is_quick = call->code == MD_OK && is_quick(call);
+    call->closes_with_answer = call->code != MD_OK || call->method->group == NULL || rpc->is_quick;
+    if (call->closes_with_answer) {
+        atomic_store_explicit(&call->pending, 1, memory_order_relaxed); /* the answer alone */
+        if (call->code == MD_OK)
+            work(call);
+        else
+            answer(call);
         return;
     }
-    if (call->code == MD_OK && md_worker_group_push(call->method->group, &call->job))
+    if (!watch_for_close(call)) /* a bug of ours; goes on without noticing cancellation */
+        drop_pending(call);
+    if (md_worker_group_push(call->method->group, &call->job))
         return;
-    if (call->code == MD_OK)
-        call->code =
-            md_fail(&call->error, MD_RESOURCE_EXHAUSTED, "the queue for %s is full", call->method->row->path);
+    call->code = md_fail(&call->error, MD_RESOURCE_EXHAUSTED, "the queue for %s is full", call->method->row->path);
     answer(call);
 }
 

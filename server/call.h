@@ -5,7 +5,7 @@
  *                     -> queued -> worker -/
  *
  * Two batches run at once: RECV_CLOSE (so that a client that goes away is noticed early) and, at the end, the
- * answer. The slot is free when both have come back. Threads: arrived, sent and closed on a poller, the
+ * answer; what is answered at once on the poller has one for both. The slot is free when all have come back. Threads: arrived, sent and closed on a poller, the
  * handler on a poller or a worker; they never overlap but for the cancelled flag. */
 #ifndef MD_CALL_H
 #define MD_CALL_H

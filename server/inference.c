@@ -70,6 +70,15 @@ static enum md_code explain(struct md_services *services, struct md_rpc *rpc, co
                    md_version_state_name(state.state), *state.reason == '\0' ? "" : ": ", state.reason);
 }
 
+enum { QUICK_US = 30 }; /* what waking a worker costs, about */
+
+bool md_inference_is_quick(struct md_services *services, const struct md_rpc *rpc, const char *model, const char *version)
+{
+    uint64_t number;
+    return md_version_parse(version, &number, NULL) == MD_OK &&
+           md_pool_is_quick(services->pool, model, number, rpc->request_bytes, QUICK_US);
+}
+
 enum md_code md_inference_begin(struct md_inference *inference, struct md_services *services,
                                 struct md_rpc *rpc, const char *model, const char *version,
                                 struct md_error *error)
@@ -113,6 +122,9 @@ void md_inference_end(struct md_inference *inference, enum md_code code)
                                       .duration_us =
                                           (uint64_t)(md_clock_us() - inference->rpc->arrived_at_us) };
     md_registry_count_request(inference->services->registry, &count);
+    if (code == MD_OK)
+        md_loaded_version_learn(inference->version, inference->rpc->request_bytes,
+                                md_clock_us() - inference->rpc->started_at_us - inference->work.waited_us);
     inference->rpc->rows = inference->rows;
     inference->rpc->tokens = inference->tokens;
     if (inference->run != NULL)
@@ -259,8 +271,14 @@ static enum md_code execute(struct md_inference *inference, struct md_error *err
     work->deadline_us = inference->rpc->deadline_us;
     work->cancelled = &inference->rpc->cancelled;
     work->error = error;
-    enum md_code code = md_scheduler_execute(inference->services->scheduler, md_loaded_version_queue(inference->version),
-                                             work);
+    enum md_code code;
+    if (inference->rpc->is_quick) { /* shorter than a turn is worth, and the poller must not wait */
+        struct md_batch_work *const alone[] = { work };
+        md_inference_run_batch(alone, 1);
+        code = work->code;
+    } else {
+        code = md_scheduler_execute(inference->services->scheduler, md_loaded_version_queue(inference->version), work);
+    }
     inference->rpc->computed_at_us = md_clock_us();
     inference->rpc->stage_us[MD_STAGE_BATCH_WAIT] = work->waited_us;
     inference->rpc->stage_us[MD_STAGE_COMPUTE] = (int64_t)inference->compute_us;

@@ -46,6 +46,9 @@ struct md_inference {
 MD_NODISCARD enum md_code md_inference_begin(struct md_inference *inference, struct md_services *services,
                                              struct md_rpc *rpc, const char *model, const char *version,
                                              struct md_error *error);
+/* May it run on the poller? By what the version's requests took so far. */
+bool md_inference_is_quick(struct md_services *services, const struct md_rpc *rpc, const char *model,
+                           const char *version);
 /* `code`: what the request is answered. */
 void md_inference_end(struct md_inference *inference, enum md_code code);
 

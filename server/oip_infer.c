@@ -375,3 +375,9 @@ enum md_code md_oip_model_infer(struct md_services *services, struct md_rpc *rpc
     rpc->response = &response->base;
     return MD_OK;
 }
+
+bool md_oip_model_infer_is_quick(struct md_services *services, const struct md_rpc *rpc)
+{
+    const request_message *request = (const request_message *)rpc->request;
+    return md_inference_is_quick(services, rpc, request->model_name, request->model_version);
+}

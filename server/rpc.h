@@ -26,6 +26,8 @@ struct md_rpc {
     struct md_arena arena;           /* of this request; cleaned up by the server */
     const ProtobufCMessage *request; /* of the row's request type */
     ProtobufCMessage *response;      /* of the row's response type; set by the handler */
+    size_t request_bytes;
+    bool is_quick;                   /* it runs on the poller, and must not wait */
     int64_t arrived_at_us;           /* md_clock_us() when the call came */
     int64_t started_at_us;           /* when the handler was entered */
     int64_t deadline_us;             /* on md_clock_us(); INT64_MAX: none */
@@ -42,6 +44,10 @@ struct md_rpc {
     int64_t computed_at_us;             /* when the run was over; 0: it was not reached */
     int64_t stage_us[MD_STAGE_COUNT];   /* -1: not reached */
 };
+
+/* May the handler of this request, already unpacked, run on the poller? For methods that run on workers but are at times
+ * over before a worker would have woken. */
+typedef bool (*md_rpc_is_quick_fn)(struct md_services *services, const struct md_rpc *rpc);
 
 typedef enum md_code (*md_rpc_handler_fn)(struct md_services *services, struct md_rpc *rpc,
                                           struct md_error *error);
@@ -73,7 +79,8 @@ struct md_rpc_method {
     const ProtobufCMessageDescriptor *response_type;
     md_rpc_handler_fn handler;
     unsigned flags;
-    md_rpc_failure_fn failure; /* of a stream */
+    md_rpc_failure_fn failure;   /* of a stream */
+    md_rpc_is_quick_fn is_quick; /* NULL: never */
 };
 
 #endif

@@ -54,6 +54,6 @@ static enum md_code check(struct md_services *services, struct md_rpc *rpc, stru
 
 const struct md_rpc_method md_methods_health[] = {
     { "/grpc.health.v1.Health/Check", &grpc__health__v1__health_check_request__descriptor,
-      &grpc__health__v1__health_check_response__descriptor, check, MD_RPC_INLINE | MD_RPC_WHILE_DRAINING, NULL },
+      &grpc__health__v1__health_check_response__descriptor, check, MD_RPC_INLINE | MD_RPC_WHILE_DRAINING, NULL, NULL },
     { 0 },
 };

@@ -6,6 +6,7 @@
 #include "rpc.h"
 
 /* service_predict.c */
+bool md_modeld_predict_is_quick(struct md_services *services, const struct md_rpc *rpc);
 enum md_code md_modeld_predict(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
 
 /* predict_stream.c */

@@ -187,7 +187,7 @@ static enum md_code model_metadata(struct md_services *services, struct md_rpc *
 #define ROW(name, message, handler, flags)                                                                   \
     {                                                                                                        \
         "/inference.GRPCInferenceService/" name, &inference__##message##_request__descriptor,                \
-            &inference__##message##_response__descriptor, handler, flags, NULL                               \
+            &inference__##message##_response__descriptor, handler, flags, NULL, NULL                         \
     }
 
 const struct md_rpc_method md_methods_oip[] = {
@@ -196,10 +196,12 @@ const struct md_rpc_method md_methods_oip[] = {
     ROW("ModelReady", model_ready, model_ready, MD_RPC_INLINE),
     ROW("ServerMetadata", server_metadata, server_metadata, MD_RPC_INLINE),
     ROW("ModelMetadata", model_metadata, model_metadata, 0),
-    ROW("ModelInfer", model_infer, md_oip_model_infer, MD_RPC_INFERENCE),
+    { "/inference.GRPCInferenceService/ModelInfer", &inference__model_infer_request__descriptor,
+      &inference__model_infer_response__descriptor, md_oip_model_infer, MD_RPC_INFERENCE, NULL,
+      md_oip_model_infer_is_quick },
     { "/inference.GRPCInferenceService/ModelStreamInfer", &inference__model_infer_request__descriptor,
       &inference__model_stream_infer_response__descriptor, md_oip_model_stream_infer,
-      MD_RPC_INFERENCE | MD_RPC_STREAM, md_oip_stream_failure },
+      MD_RPC_INFERENCE | MD_RPC_STREAM, md_oip_stream_failure, NULL },
     ROW("ModelConfig", model_config, md_oip_model_config, 0),
     ROW("ModelStatistics", model_statistics, md_oip_model_statistics, 0),
     ROW("RepositoryIndex", repository_index, md_oip_repository_index, 0),

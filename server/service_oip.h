@@ -6,6 +6,7 @@
 #include "rpc.h"
 
 /* oip_infer.c */
+bool md_oip_model_infer_is_quick(struct md_services *services, const struct md_rpc *rpc);
 enum md_code md_oip_model_infer(struct md_services *services, struct md_rpc *rpc, struct md_error *error);
 
 /* oip_stream.c */

@@ -208,3 +208,9 @@ enum md_code md_modeld_predict(struct md_services *services, struct md_rpc *rpc,
     rpc->response = &response->base;
     return MD_OK;
 }
+
+bool md_modeld_predict_is_quick(struct md_services *services, const struct md_rpc *rpc)
+{
+    const request_message *request = (const request_message *)rpc->request;
+    return md_inference_is_quick(services, rpc, request->model, request->version);
+}

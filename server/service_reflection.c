@@ -187,7 +187,7 @@ static ProtobufCMessage *failure(struct md_rpc *rpc, enum md_code code, const ch
         "/" package ".ServerReflection/ServerReflectionInfo",                                                \
             &grpc__reflection__v1__server_reflection_request__descriptor,                                    \
             &grpc__reflection__v1__server_reflection_response__descriptor, reflection_info,                  \
-            MD_RPC_STREAM | MD_RPC_INLINE, failure                                                           \
+            MD_RPC_STREAM | MD_RPC_INLINE, failure, NULL                                                     \
     }
 
 const struct md_rpc_method md_methods_reflection[] = { ROW("grpc.reflection.v1"), { 0 } };

@@ -161,6 +161,18 @@ atomic_int *md_loaded_version_proofs(struct md_loaded_version *version)
     return &version->proofs;
 }
 
+enum { LEAST_BYTES = 64, MEAN_OF = 8 };
+
+void md_loaded_version_learn(struct md_loaded_version *version, size_t request_bytes, int64_t elapsed_us)
+{
+    const uint64_t bytes = request_bytes > LEAST_BYTES ? request_bytes : LEAST_BYTES;
+    const uint64_t now = (uint64_t)(elapsed_us > 0 ? elapsed_us : 0) * 1000 / bytes + 1;
+    const uint64_t before = atomic_load_explicit(&version->ns_per_byte, memory_order_relaxed);
+    const uint64_t mean = before == 0 ? now : (before * (MEAN_OF - 1) + now) / MEAN_OF;
+    atomic_store_explicit(&version->ns_per_byte, (uint_least32_t)(mean < UINT32_MAX ? mean : UINT32_MAX),
+                          memory_order_relaxed);
+}
+
 /* ---- what it is ---- */
 
 const char *md_loaded_version_model(const struct md_loaded_version *version)

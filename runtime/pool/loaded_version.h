@@ -18,6 +18,7 @@ struct md_loaded_version {
     struct md_accuracy accuracy;
     struct md_batch_queue queue;           /* its own locking: scheduler.h */
     atomic_int proofs;
+    atomic_uint_least32_t ns_per_byte;     /* of requests; see md_loaded_version_learn */
     struct { /* touch only with synced.lock held; lock order: after the pool's */
         struct md_mutex lock;
         struct md_run **free_runs;

@@ -268,6 +268,16 @@ void md_loaded_version_unpin(struct md_loaded_version *version)
     drop_reference(version->pool, version);
 }
 
+bool md_pool_is_quick(struct md_pool *pool, const char *model, uint64_t version, size_t request_bytes, int64_t max_us)
+{
+    struct md_loaded_version *found;
+    if (md_pool_pin(pool, model, version, &found, NULL) != MD_OK)
+        return false;
+    const uint64_t mean = atomic_load_explicit(&found->ns_per_byte, memory_order_relaxed);
+    md_loaded_version_unpin(found);
+    return mean > 0 && (double)mean * (double)request_bytes < (double)max_us * 1000.0;
+}
+
 size_t md_pool_count(struct md_pool *pool)
 {
     size_t count = 0;

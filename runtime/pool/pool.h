@@ -91,6 +91,13 @@ struct md_batch_queue *md_loaded_version_queue(struct md_loaded_version *version
  * never go together again. Atomic: read and written by whoever runs them. */
 atomic_int *md_loaded_version_proofs(struct md_loaded_version *version);
 
+/* How long requests of the version take on a thread, in nanoseconds a byte of the request: a running mean, 0: not known
+ * yet. Relaxed: an estimate. */
+void md_loaded_version_learn(struct md_loaded_version *version, size_t request_bytes, int64_t elapsed_us);
+/* Would a request of so many bytes be over in max_us, by that mean? False for versions that are not loaded. version 0: as
+ * md_pool_pin. */
+bool md_pool_is_quick(struct md_pool *pool, const char *model, uint64_t version, size_t request_bytes, int64_t max_us);
+
 size_t md_pool_count(struct md_pool *pool); /* visible versions */
 
 #endif
