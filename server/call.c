@@ -165,10 +165,13 @@ static void answer(struct md_call *call)
     md_call_log(call->server, call->method->row->path, &call->rpc, call->code, &call->error, call->payload_bytes);
     grpc_slice message =
         call->code == MD_OK ? grpc_empty_slice() : grpc_slice_from_copied_string(call->error.message);
-    add_trace(call);
     ops[count].op = GRPC_OP_SEND_INITIAL_METADATA;
-    ops[count].data.send_initial_metadata.metadata = &call->initial;
-    ops[count++].data.send_initial_metadata.count = 1;
+    if (call->rpc.trace.parent_id[0] != '\0') { /* who sent no trace gets none: it costs each answer its compression */
+        add_trace(call);
+        ops[count].data.send_initial_metadata.metadata = &call->initial;
+        ops[count].data.send_initial_metadata.count = 1;
+    }
+    count++;
     if (call->code == MD_OK) {
         ops[count].op = GRPC_OP_SEND_MESSAGE;
         ops[count++].data.send_message.send_message = call->answer;
