@@ -22,5 +22,5 @@ static void round_bf16(const float *a, size_t depth, uint32_t *groups, struct md
 #include "narrow_tile.h"
 
 const struct md_narrow_loops md_narrow_bf16_avx512 = {
-    MD_ISA_AVX512_BF16, VF_LANES, 3 * VF_LANES, 8, bf16_run, round_bf16,
+    MD_ISA_AVX512_BF16, VF_LANES, 3 * VF_LANES, 8, bf16_run, round_bf16, NULL,
 };
