@@ -347,6 +347,35 @@ static void linear_read_twice(struct builder *b)
     output(b, x);
 }
 
+static void linear_alone(struct builder *b)
+{
+    output(b, product(b, input(b), 7));
+}
+
+static int32_t gemm_of(struct builder *b, bool transpose)
+{
+    const int64_t flat[] = { BATCH * ROWS, WIDTH }, two = 2, dims[] = { transpose ? 9 : WIDTH, transpose ? WIDTH : 9 };
+    int32_t x = node(b, "Reshape", input(b), constant(b, MD_INT64, 1, &two, flat));
+    int32_t made = node(b, "Gemm", x, constant(b, MD_FP32, 2, dims, NULL));
+    struct md_node *last = &b->graph->nodes[b->graph->node_count - 1];
+    last->inputs[2] = row(b, 9);
+    last->input_count = 3;
+    struct md_attribute *attribute = allocate(b, 1, sizeof *attribute);
+    *attribute = (struct md_attribute){ .name = "transB", .kind = MD_ATTRIBUTE_INT, .value.i = transpose };
+    last->attributes = (struct md_attributes){ attribute, 1 };
+    return made;
+}
+
+static void linear_gemm(struct builder *b)
+{
+    output(b, node(b, "Relu", gemm_of(b, false), MD_NO_VALUE));
+}
+
+static void linear_gemm_transposed(struct builder *b)
+{
+    output(b, node(b, "Tanh", gemm_of(b, true), MD_NO_VALUE));
+}
+
 static void not_linear_one_element(struct builder *b)
 {
     output(b, node(b, "Add", product(b, input(b), 7), row(b, 1)));
@@ -359,7 +388,126 @@ static void test_products_with_bias_and_activation(void **state)
     check(linear_tanh, "linear", 2);
     check(linear_gelu, "linear", 2);
     check(linear_read_twice, "linear", 1);
+    check(linear_alone, "linear", 0); /* another node, not fewer */
+    check(linear_gemm, "linear", 1);
+    check(linear_gemm_transposed, "linear", 1);
     check(not_linear_one_element, "linear", 0);
+}
+
+/* ---- products of a dynamically quantised model ---- */
+struct codes {
+    int32_t values, scale, zero_point;
+};
+
+/* Adds an output to the last node. */
+static int32_t more_output(struct builder *builder)
+{
+    struct md_node *last = &builder->graph->nodes[builder->graph->node_count - 1];
+    int32_t *outputs = allocate(builder, last->output_count + 1, sizeof *outputs), made = new_value(builder);
+    memcpy(outputs, last->outputs, last->output_count * sizeof *outputs);
+    outputs[last->output_count++] = made;
+    last->outputs = outputs;
+    builder->graph->values[made].producer = (int32_t)builder->graph->node_count - 1;
+    return made;
+}
+
+static struct codes codes_of(struct builder *b, int32_t x)
+{
+    struct codes codes = { .values = node(b, "DynamicQuantizeLinear", x, MD_NO_VALUE) };
+    codes.scale = more_output(b);
+    codes.zero_point = more_output(b);
+    return codes;
+}
+
+static int32_t sums(struct builder *b, const struct codes *codes, int64_t columns, bool per_column)
+{
+    const int64_t dims[] = { WIDTH, columns }, one = 1, to = MD_FP32, *count = per_column ? &columns : &one;
+    uint8_t bytes[WIDTH * 64], zeros[64];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(128.0f + 127.0f * next_number(&b->seed));
+    for (size_t i = 0; i < sizeof zeros; i++)
+        zeros[i] = (uint8_t)(120 + i);
+    int32_t *inputs = allocate(b, 4, sizeof *inputs);
+    inputs[0] = codes->values;
+    inputs[1] = constant(b, MD_UINT8, 2, dims, bytes);
+    inputs[2] = codes->zero_point;
+    inputs[3] = constant(b, MD_UINT8, 1, count, zeros);
+    int32_t made = node(b, "MatMulInteger", inputs[0], inputs[1]);
+    struct md_node *last = &b->graph->nodes[b->graph->node_count - 1];
+    last->inputs = inputs;
+    last->input_count = 4;
+    made = node(b, "Cast", made, MD_NO_VALUE);
+    struct md_attribute *attribute = allocate(b, 1, sizeof *attribute);
+    *attribute = (struct md_attribute){ .name = "to", .kind = MD_ATTRIBUTE_INT, .value.i = to };
+    b->graph->nodes[b->graph->node_count - 1].attributes = (struct md_attributes){ attribute, 1 };
+    return made;
+}
+
+static int32_t quantized(struct builder *b, const struct codes *codes, int64_t columns, bool per_column)
+{
+    float scales[64];
+    const int64_t one = 1, *count = per_column ? &columns : &one;
+    for (size_t i = 0; i < 64; i++)
+        scales[i] = 0.001f * (float)(i + 1);
+    int32_t factor = node(b, "Mul", codes->scale, constant(b, MD_FP32, 1, count, scales));
+    return node(b, "Mul", sums(b, codes, columns, per_column), factor);
+}
+
+static void quantized_alone(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    output(b, quantized(b, &codes, 51, true));
+}
+
+static void quantized_bias(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    output(b, node(b, "Add", row(b, 7), quantized(b, &codes, 7, false)));
+}
+
+static void quantized_relu(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    output(b, node(b, "Relu", node(b, "Add", quantized(b, &codes, 50, true), row(b, 50)), MD_NO_VALUE));
+}
+
+static void quantized_gelu(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    int32_t x = node(b, "Add", quantized(b, &codes, 50, true), row(b, 50));
+    output(b, node(b, "Mul", node(b, "Mul", x, bracket(b, x, true)), number(b, 0.5f)));
+}
+
+static void quantized_twice(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    int32_t one = quantized(b, &codes, 48, true), other = quantized(b, &codes, 48, false);
+    output(b, node(b, "Add", one, node(b, "Add", other, row(b, 48))));
+}
+
+static void not_quantized_scale(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    output(b, node(b, "Mul", sums(b, &codes, 7, true), node(b, "Mul", codes.scale, codes.scale)));
+}
+
+static void not_quantized_read_twice(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    int32_t cast = sums(b, &codes, 7, true), factor = node(b, "Mul", codes.scale, number(b, 0.1f));
+    output(b, node(b, "Add", node(b, "Mul", cast, factor), cast));
+}
+
+static void test_products_of_dynamically_quantised_models(void **state)
+{
+    (void)state;
+    check(quantized_alone, "quantized-linear", 3);
+    check(quantized_bias, "quantized-linear", 4);
+    check(quantized_relu, "quantized-linear", 5);
+    check(quantized_gelu, "quantized-linear", 5);
+    check(quantized_twice, "quantized-linear", 7);
+    check(not_quantized_scale, "quantized-linear", 0);
+    check(not_quantized_read_twice, "quantized-linear", 0);
 }
 
 /* ---- convolution ---- */
@@ -469,6 +617,7 @@ int main(void)
         cmocka_unit_test(test_gelu_in_all_spellings),
         cmocka_unit_test(test_layer_normalization_and_skip),
         cmocka_unit_test(test_products_with_bias_and_activation),
+        cmocka_unit_test(test_products_of_dynamically_quantised_models),
         cmocka_unit_test(test_convolution_with_relu),
         cmocka_unit_test(test_attention),
     };
