@@ -1,6 +1,6 @@
-/* quantized_matmul.c - MatMulInteger and QLinearMatMul; com.microsoft's MatMulIntegerToFloat, which graph passes make with
- * an activation as "QuantizedLinear", and DynamicQuantizeMatMul. A constant B meets quantized_weight.h, any other B
- * quantized_product.h. */
+/* quantized_matmul.c - MatMulInteger and QLinearMatMul; com.microsoft's MatMulIntegerToFloat, which graph passes
+ * make with an activation as "QuantizedLinear", and DynamicQuantizeMatMul. A constant B meets quantized_weight.h,
+ * any other B quantized_product.h. */
 #include "checked.h"
 #include "dynamic_range.h"
 #include "float_code.h"
@@ -440,8 +440,8 @@ const struct md_operator md_operators_quantized_matmul[] = {
     { MD_ONNX, "QLinearMatMul", 10, 20, 8, 8, 1, 1, TYPES_BYTE, 0, 0, linear_configure, linear_prepare, linear_run },
     { MD_ONNX, "QLinearMatMul", 21, MD_OPSET_NEWEST, 8, 8, 1, 1, TYPES_CODE, 0, 0, linear_configure, linear_prepare,
       linear_run },
-    { MD_MICROSOFT, "DynamicQuantizeMatMul", 1, MD_OPSET_MICROSOFT, 3, 5, 1, 1, MD_TYPE(MD_FP32), 0, 0, dynamic_configure,
-      dynamic_prepare, dynamic_run },
+    { MD_MICROSOFT, "DynamicQuantizeMatMul", 1, MD_OPSET_MICROSOFT, 3, 5, 1, 1, MD_TYPE(MD_FP32), 0, 0,
+      dynamic_configure, dynamic_prepare, dynamic_run },
     { MD_MICROSOFT, "MatMulIntegerToFloat", 1, MD_OPSET_MICROSOFT, 4, 7, 1, 1, TYPES_BYTE, 0, 0, to_float_configure,
       to_float_prepare, to_float_run },
     { MD_INTERNAL_DOMAIN, "QuantizedLinear", 1, 1, 4, 7, 1, 1, TYPES_BYTE, 0, 0, to_float_configure, to_float_prepare,

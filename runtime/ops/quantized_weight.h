@@ -9,12 +9,12 @@
 
 struct md_quantized_weight {
     const struct md_narrow_matrix *packed; /* NULL: quantized_product.h multiplies */
-    bool has_zero_point;                   /* packed; else B must come without one (configure cannot see whether it does) */
+    bool has_zero_point;                   /* packed; else B must come without one, which configure cannot see */
     const float *column_scales;            /* whole panels; NULL: not constant */
 };
 
-/* In configure. `packed` stays NULL when B is not a constant matrix of bytes, its zero point does not fit, or this machine
- * does not multiply bytes. Inputs that an operator does not have are -1. RESOURCE_EXHAUSTED: memory. */
+/* In configure. `packed` stays NULL when B is not a constant matrix of bytes, its zero point does not fit, or this
+ * machine does not multiply bytes. Inputs that an operator does not have are -1. RESOURCE_EXHAUSTED: memory. */
 MD_NODISCARD enum md_code md_quantized_weight_pack(const struct md_configuration *configuration, int b, int zero_point,
                                                    int scale, struct md_quantized_weight *out_weight);
 
@@ -27,7 +27,7 @@ struct md_quantized_rows {
     struct md_quantized_axis zero_point, scale; /* without a tensor: 0, and 1 */
 };
 
-/* Turns rows [first, first + gemm->rows) of A into gemm->a, whose buffer is the caller's, then computes every column. */
+/* Turns rows [first, first + gemm->rows) of A into gemm->a, whose buffer is the caller's, then computes all columns. */
 void md_quantized_weight_multiply(const struct md_invocation *invocation, const struct md_quantized_rows *rows,
                                   size_t first, const struct md_narrow_gemm *gemm);
 

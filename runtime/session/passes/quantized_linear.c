@@ -3,8 +3,8 @@
  *     a, a_scale, a_zero_point = DynamicQuantizeLinear(x)
  *     activation(Cast(MatMulInteger(a, B, a_zero_point, b_zero_point)) * (a_scale * b_scale) + bias)
  *
- * DynamicQuantizeLinear stays, for the products that share its codes; scales, bias and activation are applied while the sums
- * are in registers. */
+ * DynamicQuantizeLinear stays, for the products that share its codes; scales, bias and activation are applied while the
+ * sums are in registers. */
 #include "graph_edit.h"
 #include "operator.h"
 #include "pass.h"
@@ -17,8 +17,8 @@ struct search {
     const uint32_t *uses;
 };
 
-static enum md_code make(const struct search *search, struct md_node *node, const int32_t *inputs, const char *activation,
-                         struct md_error *error)
+static enum md_code make(const struct search *search, struct md_node *node, const int32_t *inputs,
+                         const char *activation, struct md_error *error)
 {
     const struct md_attribute attribute = { .name = "activation", .kind = MD_ATTRIBUTE_STRING,
                                             .value.string = md_span_of(activation) };
@@ -86,7 +86,7 @@ static enum md_code fuse_product(const struct search *search, struct md_node *no
     return MD_OK;
 }
 
-/* The node that makes `value` if it can take a bias (`without_bias`) or an activation yet, and nothing else reads it. */
+/* The node that makes `value` if it can take an activation yet, or a bias (`without_bias`), for its only reader. */
 static const struct md_node *unfinished(const struct search *search, int32_t value, bool without_bias)
 {
     struct md_span activation;

@@ -150,7 +150,9 @@ struct result {
 
 typedef void (*make_fn)(struct builder *builder);
 
-static void run_model(make_fn make, const char *disabled, struct result *out_result)
+/* Sequences [first, BATCH) of an input of numbers below `magnitude`. */
+static void run_batch(make_fn make, const char *disabled, enum md_precision precision, float magnitude, size_t first,
+                      struct result *out_result)
 {
     struct builder builder;
     struct md_session *session;
@@ -159,15 +161,15 @@ static void run_model(make_fn make, const char *disabled, struct result *out_res
     static float x[BATCH * ROWS * WIDTH];
     unsigned seed = 7;
     for (size_t i = 0; i < BATCH * ROWS * WIDTH; i++)
-        x[i] = 3.0f * next_number(&seed);
+        x[i] = magnitude * next_number(&seed);
     begin(&builder);
     make(&builder);
-    struct md_session_options options = { .disabled_passes = disabled };
+    struct md_session_options options = { .disabled_passes = disabled, .precision = precision };
     assert_int_equal(md_session_create(md_process_allocator(), builder.model, &options, &session, NULL), MD_OK);
     assert_int_equal(md_run_create(session, &run, NULL), MD_OK);
     struct md_tensor tensor;
-    struct md_shape shape = md_shape_of(3, (const int64_t[]){ BATCH, ROWS, WIDTH });
-    assert_int_equal(md_tensor_describe(MD_FP32, &shape, x, &tensor, NULL), MD_OK);
+    struct md_shape shape = md_shape_of(3, (const int64_t[]){ BATCH - (int64_t)first, ROWS, WIDTH });
+    assert_int_equal(md_tensor_describe(MD_FP32, &shape, x + first * ROWS * WIDTH, &tensor, NULL), MD_OK);
     assert_int_equal(md_run_set_input_tensor(run, 0, &tensor, NULL), MD_OK);
     struct md_error error = { .message = "" };
     if (md_run_execute(run, &error) != MD_OK)
@@ -180,6 +182,11 @@ static void run_model(make_fn make, const char *disabled, struct result *out_res
     out_result->nodes = memory.node_count;
     md_run_destroy(run);
     md_session_destroy(session);
+}
+
+static void run_model(make_fn make, const char *disabled, struct result *out_result)
+{
+    run_batch(make, disabled, MD_PRECISION_FP32, 3.0f, 0, out_result);
 }
 
 /* Same output with all passes, without `pass`, and without any; `saved` nodes fewer with it (0: it must not match). */
@@ -611,6 +618,36 @@ static void test_attention(void **state)
     check(not_attention_weights_wanted, "attention", 0);
 }
 
+/* ---- fused nodes in a lower precision ---- */
+static void check_precision(make_fn make, enum md_precision precision, float bound)
+{
+    static struct result exact, whole, alone;
+    float largest = 0.0f;
+    const float magnitude = 0.3f; /* larger ones make softmax a choice of the largest score, which rounding decides */
+    run_batch(make, NULL, MD_PRECISION_FP32, magnitude, 0, &exact);
+    run_batch(make, NULL, precision, magnitude, 0, &whole);
+    run_batch(make, NULL, precision, magnitude, 1, &alone);
+    assert_int_equal(whole.count, exact.count);
+    for (size_t i = 0; i < exact.count; i++)
+        largest = fabsf(exact.elements[i]) > largest ? fabsf(exact.elements[i]) : largest;
+    for (size_t i = 0; i < exact.count; i++)
+        if (!(fabsf(whole.elements[i] - exact.elements[i]) <= bound * largest))
+            fail_msg("element %zu is %g, in FP32 %g", i, (double)whole.elements[i], (double)exact.elements[i]);
+    assert_int_equal(alone.count * BATCH, whole.count * (BATCH - 1));
+    assert_memory_equal(alone.elements, whole.elements + whole.count - alone.count, alone.count * sizeof(float));
+}
+
+static void test_lower_precisions_are_near_and_do_not_see_the_batch(void **state)
+{
+    static const make_fn makes[] = { linear_alone, linear_relu, linear_gelu, attention_plain, attention_no_mask };
+    (void)state;
+    for (size_t i = 0; i < sizeof makes / sizeof makes[0]; i++) {
+        check_precision(makes[i], MD_PRECISION_FP32, 0.0f);
+        check_precision(makes[i], MD_PRECISION_BF16, 0.03f);
+        check_precision(makes[i], MD_PRECISION_INT8, 0.06f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -620,6 +657,7 @@ int main(void)
         cmocka_unit_test(test_products_of_dynamically_quantised_models),
         cmocka_unit_test(test_convolution_with_relu),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_lower_precisions_are_near_and_do_not_see_the_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
