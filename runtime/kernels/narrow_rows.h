@@ -68,8 +68,10 @@ static uint32_t narrow_copy_codes(const uint8_t *codes, size_t depth, uint8_t fl
     while (k + lanes <= depth) {
         narrow_groups halves = { 0 };
         for (size_t step = 0; step < MOST_STEPS && k + lanes <= depth; step++, k += lanes) {
-            const narrow_groups four = narrow_load(codes + k) ^ flips;
-            *(narrow_groups *)(void *)((uint8_t *)groups + k) = four;
+            narrow_groups four;
+            memcpy(&four, codes + k, sizeof four); /* codes begin anywhere */
+            four ^= flips;
+            memcpy((uint8_t *)groups + k, &four, sizeof four);
             halves += (four & low) + (four >> 8 & low);
         }
         for (size_t i = 0; i < VF_LANES; i++)
