@@ -125,7 +125,7 @@ static void add_scale(struct md_operator_run *run, bool per_row)
 /* Inputs in the operator's own order. */
 static void add_inputs(struct md_operator_run *run, const struct byte_case *c)
 {
-    static uint8_t a[MATRICES * ROWS * DEPTH], b[DEPTH * COLUMNS], zeros[COLUMNS];
+    static uint8_t a[MATRICES * ROWS * DEPTH], b[DEPTH * COLUMNS], zeros[COLUMNS + 1];
     const bool linear = c->op_type[0] == 'Q', real = c->domain[0] != '\0';
     fill_bytes(sizeof a, a);
     fill_bytes(sizeof b, b);
