@@ -21,5 +21,5 @@ static inline __m256i dot_int8(__m256i sum, uint32_t a, narrow_groups b)
 #include "narrow_tile.h"
 
 const struct md_narrow_loops md_narrow_int8_avx2 = {
-    MD_ISA_AVX2, VF_LANES, 2 * VF_LANES, 4, int8_run, narrow_round_row,
+    MD_ISA_AVX2, VF_LANES, 2 * VF_LANES, 4, int8_run, narrow_round_row, narrow_copy_codes,
 };

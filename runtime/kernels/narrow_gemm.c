@@ -276,17 +276,12 @@ void md_narrow_real_rows(const struct md_narrow_rows *to, size_t first, size_t c
 void md_narrow_code_rows(const struct md_narrow_rows *to, size_t first, size_t count, const void *codes, size_t stride,
                          bool is_unsigned, int32_t zero_point, float scale)
 {
+    const struct md_narrow_loops *loops = loops_of(MD_NARROW_INT8);
     const uint8_t flip = is_unsigned ? 0 : 0x80; /* INT8 plus 128 */
     zero_point += is_unsigned ? 0 : 128;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *from = (const uint8_t *)codes + i * stride;
-        uint8_t *row = (uint8_t *)groups_at(to, first + i);
-        uint32_t sum = 0;
-        for (size_t k = 0; k < to->depth; k++) {
-            row[k] = from[k] ^ flip;
-            sum += row[k];
-        }
-        memset(row + to->depth, 0, -to->depth % 4);
+        uint32_t sum = loops->copy_codes(from, to->depth, flip, groups_at(to, first + i));
         sum -= (uint32_t)to->depth * (uint32_t)zero_point;
         *description_of(to, first + i) = (struct md_narrow_row){ scale, zero_point, (int32_t)sum };
     }

@@ -46,8 +46,8 @@ static void portable_round_bf16(const float *a, size_t depth, uint32_t *groups, 
 #include "narrow_tile.h"
 
 const struct md_narrow_loops md_narrow_bf16_portable = {
-    MD_ISA_PORTABLE, VF_LANES, 2 * VF_LANES, 4, bf16_run, portable_round_bf16,
+    MD_ISA_PORTABLE, VF_LANES, 2 * VF_LANES, 4, bf16_run, portable_round_bf16, NULL,
 };
 const struct md_narrow_loops md_narrow_int8_portable = {
-    MD_ISA_PORTABLE, VF_LANES, 2 * VF_LANES, 4, int8_run, narrow_round_row,
+    MD_ISA_PORTABLE, VF_LANES, 2 * VF_LANES, 4, int8_run, narrow_round_row, narrow_copy_codes,
 };

@@ -3,24 +3,12 @@
 #ifndef MD_NARROW_ROWS_H
 #define MD_NARROW_ROWS_H
 
+#include "narrow_finish.h"
 #include "narrow_variant.h"
 #include "vector_math.h"
 
 #include <float.h>
 #include <math.h>
-
-/* A vector of whole numbers in [0, 255] as bytes. */
-static inline void narrow_store_bytes(uint8_t *to, vf values)
-{
-#if defined(__AVX512F__)
-    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(values)));
-#else
-    float each[VF_LANES];
-    vf_store(each, values);
-    for (size_t i = 0; i < VF_LANES; i++)
-        to[i] = (uint8_t)each[i];
-#endif
-}
 
 struct narrow_range {
     float low, high;
@@ -62,11 +50,38 @@ static void narrow_round_row(const float *a, size_t depth, uint32_t *groups, str
         x = vf_add(vf_round(vf_multiply(x, inverse)), offset);
         x = vf_min(vf_max(x, vf_set(0.0f)), vf_set(255.0f));
         uint8_t last[VF_LANES];
-        narrow_store_bytes(left >= VF_LANES ? codes + k : last, x);
+        vf_store_bytes(left >= VF_LANES ? codes + k : last, x);
         if (left < VF_LANES)
             memcpy(codes + k, last, bytes - k);
     }
     *out_row = (struct md_narrow_row){ scale, (int32_t)zero_point, 0 };
+}
+
+/* Codes into whole groups, each changed by `flip`. Returns their sum after that, wrapping. */
+static uint32_t narrow_copy_codes(const uint8_t *codes, size_t depth, uint8_t flip, uint32_t *groups)
+{
+    enum { MOST_STEPS = 128 }; /* until halves of 16 bits could overflow: 128 * 2 * 255 */
+    const uint32_t flips = flip * 0x01010101u, low = 0x00FF00FFu;
+    const size_t bytes = (depth + 3) / 4 * 4, lanes = 4 * VF_LANES;
+    uint32_t total = 0;
+    size_t k = 0;
+    while (k + lanes <= depth) {
+        narrow_groups halves = { 0 };
+        for (size_t step = 0; step < MOST_STEPS && k + lanes <= depth; step++, k += lanes) {
+            narrow_groups four;
+            memcpy(&four, codes + k, sizeof four); /* codes begin anywhere */
+            four ^= flips;
+            memcpy((uint8_t *)groups + k, &four, sizeof four);
+            halves += (four & low) + (four >> 8 & low);
+        }
+        for (size_t i = 0; i < VF_LANES; i++)
+            total += (halves[i] & 0xFFFFu) + (halves[i] >> 16);
+    }
+    uint8_t *rest = (uint8_t *)groups;
+    for (; k < depth; k++)
+        total += rest[k] = codes[k] ^ flip;
+    memset(rest + depth, 0, bytes - depth);
+    return total;
 }
 
 #endif

@@ -41,6 +41,8 @@ struct md_narrow_loops {
     /* One row of `depth` floats in whole groups; what fills the last one is finite (B has zeros there). *out_row is
      * written for INT8 only. */
     void (*round_row)(const float *a, size_t depth, uint32_t *groups, struct md_narrow_row *out_row);
+    /* INT8 only: codes into whole groups, each changed by the bits of `flip`. Returns their sum after that, wrapping. */
+    uint32_t (*copy_codes)(const uint8_t *codes, size_t depth, uint8_t flip, uint32_t *groups);
 };
 
 /* Variant `index` for a type, the highest level first; NULL after the last one, which is portable. */

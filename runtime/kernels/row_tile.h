@@ -107,6 +107,40 @@ static void row_largest_each(size_t rows, size_t length, const float *in, float 
         out[r] = row_largest(length, in + r * length);
 }
 
+static void row_range(size_t count, const float *in, float *out_low, float *out_high)
+{
+    const size_t whole = count / VF_LANES * VF_LANES;
+    const vf zero = vf_set(0.0f);
+    const vf rest = vf_load_first(in + whole, count - whole);
+    vf low = vf_min(rest, zero), high = vf_max(rest, zero);
+    for (size_t i = 0; i < whole; i += VF_LANES) {
+        const vf x = vf_load(in + i);
+        low = vf_min(x, low);
+        high = vf_max(x, high);
+    }
+    *out_low = -vf_largest(vf_subtract(zero, low));
+    *out_high = vf_largest(high);
+}
+
+static vf row_codes_of(vf x, vf scale, vf zero_point)
+{
+    x = vf_add(vf_round(vf_divide(x, scale)), zero_point);
+    return vf_min(vf_max(x, vf_set(0.0f)), vf_set(255.0f));
+}
+
+static void row_codes(size_t count, const float *in, float scale, float zero_point, uint8_t *out)
+{
+    const vf scales = vf_set(scale), zeros = vf_set(zero_point);
+    size_t i = 0;
+    for (; i + VF_LANES <= count; i += VF_LANES)
+        vf_store_bytes(out + i, row_codes_of(vf_load(in + i), scales, zeros));
+    if (i < count) {
+        uint8_t last[VF_LANES];
+        vf_store_bytes(last, row_codes_of(vf_load_first(in + i, count - i), scales, zeros));
+        memcpy(out + i, last, count - i);
+    }
+}
+
 static void row_copy_rows(size_t rows, size_t width, const float *from, size_t from_stride, float *to, size_t to_stride,
                           size_t to_width)
 {

@@ -175,6 +175,19 @@ static inline float vf_sum(vf a)
     return lane[0];
 }
 
+/* Whole numbers in [0, 255] as bytes. */
+static inline void vf_store_bytes(uint8_t *to, vf values)
+{
+#if defined(__AVX512F__)
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(values)));
+#else
+    float each[VF_LANES];
+    vf_store(each, values);
+    for (size_t i = 0; i < VF_LANES; i++)
+        to[i] = (uint8_t)each[i];
+#endif
+}
+
 static inline float vf_largest_or_nan(vf a)
 {
     float lane[VF_LANES];

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum md_float_map { MD_MAP_GELU, MD_MAP_GELU_TANH, MD_MAP_TANH, MD_MAP_SIGMOID };
 
@@ -43,6 +44,10 @@ struct md_vector_loops {
     void (*layer_norm)(const struct md_row_layer_norm *row);
     /* out[i] is the largest of row i of `in`, rows one after the other; NaN when the row has one, -inf for length 0. */
     void (*largest)(size_t rows, size_t length, const float *in, float *out);
+    /* The least and the largest of `count` floats and 0; NaN counts as 0. */
+    void (*range)(size_t count, const float *in, float *out_low, float *out_high);
+    /* in / scale to nearest even, plus a whole zero point, clamped to [0, 255]; NaN is 0. */
+    void (*codes)(size_t count, const float *in, float scale, float zero_point, uint8_t *out);
     /* `width` floats of each row, and zeros up to to_width, which is `width` rounded up to the product's lanes. */
     void (*copy_rows)(size_t rows, size_t width, const float *from, size_t from_stride, float *to, size_t to_stride,
                       size_t to_width);

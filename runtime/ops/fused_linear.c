@@ -14,26 +14,6 @@ struct linear_parameters {
     const struct md_narrow_matrix *narrow_b;
 };
 
-static const struct {
-    const char *name;
-    enum md_gemm_activation activation;
-} activations[] = {
-    { "", MD_GEMM_LINEAR },   { "Relu", MD_GEMM_RELU },          { "Tanh", MD_GEMM_TANH },
-    { "Gelu", MD_GEMM_GELU }, { "GeluTanh", MD_GEMM_GELU_TANH },
-};
-
-static enum md_code read_activation(const struct md_configuration *configuration, enum md_gemm_activation *out_activation)
-{
-    struct md_span name;
-    MD_TRY(md_attribute_string(configuration->attributes, "activation", "", &name, configuration->error));
-    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
-        if (md_span_equal(name, md_span_of(activations[i].name))) {
-            *out_activation = activations[i].activation;
-            return MD_OK;
-        }
-    return md_fail(configuration->error, MD_INTERNAL, "a pass made a product with an unknown activation");
-}
-
 static enum md_code pack(const struct md_configuration *configuration, const struct md_tensor *b, bool transpose,
                          struct linear_parameters *parameters)
 {
@@ -52,7 +32,7 @@ static enum md_code linear_configure(const struct md_configuration *configuratio
     int64_t transpose;
     if (parameters == NULL)
         return MD_RESOURCE_EXHAUSTED;
-    MD_TRY(read_activation(configuration, &parameters->activation));
+    MD_TRY(md_gemm_activation_read(configuration, &parameters->activation));
     MD_TRY(md_attribute_int(configuration->attributes, "transB", 0, &transpose, configuration->error));
     if (b == NULL || b->shape.rank != 2 || b->datatype != MD_FP32)
         return md_fail(configuration->error, MD_INTERNAL, "a pass made a product that has no kernel");

@@ -86,6 +86,27 @@ enum md_code md_pack_narrow_weight(const struct md_configuration *configuration,
     return MD_OK;
 }
 
+static const struct {
+    const char *name;
+    enum md_gemm_activation activation;
+} activations[] = {
+    { "", MD_GEMM_LINEAR },   { "Relu", MD_GEMM_RELU },          { "Tanh", MD_GEMM_TANH },
+    { "Gelu", MD_GEMM_GELU }, { "GeluTanh", MD_GEMM_GELU_TANH },
+};
+
+enum md_code md_gemm_activation_read(const struct md_configuration *configuration,
+                                     enum md_gemm_activation *out_activation)
+{
+    struct md_span name;
+    MD_TRY(md_attribute_string(configuration->attributes, "activation", "", &name, configuration->error));
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
+        if (md_span_equal(name, md_span_of(activations[i].name))) {
+            *out_activation = activations[i].activation;
+            return MD_OK;
+        }
+    return md_fail(configuration->error, MD_INTERNAL, "a pass made a product with an unknown activation");
+}
+
 const struct md_tensor *md_constant_input(const struct md_configuration *configuration, size_t index)
 {
     return index < configuration->input_count ? configuration->constants[index] : NULL;

@@ -25,6 +25,10 @@ MD_NODISCARD enum md_code md_pack_narrow_weight(const struct md_configuration *c
  * for, is faster on this machine, or the sums could wrap. */
 bool md_narrow_type_of(const struct md_configuration *configuration, size_t depth, enum md_narrow_type *out_type);
 
+/* Attribute "activation" of internal products. */
+MD_NODISCARD enum md_code md_gemm_activation_read(const struct md_configuration *configuration,
+                                                  enum md_gemm_activation *out_activation);
+
 /* The constant behind input `index`, or NULL. */
 const struct md_tensor *md_constant_input(const struct md_configuration *configuration, size_t index);
 

@@ -159,15 +159,21 @@ static void run_narrow_panels(void *context, size_t first, size_t count, size_t 
     md_narrow_gemm(&part);
 }
 
+void md_parallel_narrow_columns(const struct md_invocation *invocation, const struct md_narrow_gemm *gemm)
+{
+    struct narrow_product product = { .gemm = gemm };
+    const size_t width = md_narrow_panel(gemm->a.type), panels = gemm->columns / width + (gemm->columns % width != 0);
+    /* Products of bytes are about four times as fast as those that costs are stated in. */
+    const double cost = (double)gemm->rows * (double)gemm->a.depth;
+    md_parallel(invocation, panels, cost * (double)width / 4.0, run_narrow_panels, &product);
+}
+
 void md_parallel_narrow_gemm(const struct md_invocation *invocation, const struct md_narrow_gemm *gemm, const float *a,
                              size_t a_stride)
 {
     struct narrow_product product = { gemm, a, a_stride };
-    const size_t width = md_narrow_panel(gemm->a.type), panels = gemm->columns / width + (gemm->columns % width != 0);
-    /* Products of bytes are about four times as fast as those that costs are stated in. */
-    const double cost = (double)gemm->rows * (double)gemm->a.depth;
     md_parallel(invocation, gemm->rows, (double)gemm->a.depth * MD_COST_MOVE, round_rows, &product);
-    md_parallel(invocation, panels, cost * (double)width / 4.0, run_narrow_panels, &product);
+    md_parallel_narrow_columns(invocation, gemm);
 }
 
 /* ---- rows and elements ---- */

@@ -37,6 +37,9 @@ void md_parallel_gemm(const struct md_invocation *invocation, const struct md_ge
 void md_parallel_narrow_gemm(const struct md_invocation *invocation, const struct md_narrow_gemm *gemm, const float *a,
                              size_t a_stride);
 
+/* The columns of a product whose gemm->a is ready. */
+void md_parallel_narrow_columns(const struct md_invocation *invocation, const struct md_narrow_gemm *gemm);
+
 /* `rows` rows that follow one another in a, b, c, sum and out; `row` is the first. */
 void md_parallel_layer_norm(const struct md_invocation *invocation, size_t rows, const struct md_row_layer_norm *row);
 

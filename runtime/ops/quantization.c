@@ -2,6 +2,7 @@
  *
  * Half precision is read and written here (MD_KEEP_HALF_INPUTS), because the type of the scale, not that of input 0,
  * decides what comes out, and because a division in half precision rounds differently. */
+#include "dynamic_range.h"
 #include "elementwise.h"
 #include "float_code.h"
 #include "operator_table.h"
@@ -289,31 +290,19 @@ static enum md_code dynamic_prepare(struct md_invocation *invocation)
     return md_output(invocation, 0, MD_UINT8, &md_input(invocation, 0)->shape);
 }
 
-/* A range of nothing but 0 gets scale 1: any scale gives zeros, and 1 does not divide by 0. */
 static enum md_code dynamic_run(struct md_invocation *invocation)
 {
     const struct md_tensor *input = md_input(invocation, 0);
     struct md_tensor *output = md_output_tensor(invocation, 0), *scale = md_output_tensor(invocation, 1),
                      *zero = md_output_tensor(invocation, 2);
     const float *in = md_elements(const float, input);
-    float low = 0, high = 0, values[BLOCK];
-    for (size_t i = 0; i < input->count; i++) {
-        low = in[i] < low ? in[i] : low;
-        high = in[i] > high ? in[i] : high;
-    }
-    struct md_scale one = { .scale = high > low ? (high - low) / 255.0f : 1.0f };
-    const float shift = rintf(-low / one.scale);
-    one.zero = shift >= 255 ? 255 : shift > 0 ? (int32_t)shift : 0;
+    const struct md_dynamic_range range = md_dynamic_range_of(input->count, in);
     if (scale != NULL)
-        md_elements(float, scale)[0] = one.scale;
+        md_elements(float, scale)[0] = range.scale;
     if (zero != NULL)
-        md_elements(uint8_t, zero)[0] = (uint8_t)one.zero;
-    for (size_t i = 0; output != NULL && i < input->count; i += BLOCK) {
-        const size_t count = input->count - i < BLOCK ? input->count - i : BLOCK;
-        for (size_t k = 0; k < count; k++)
-            values[k] = in[i + k] / one.scale;
-        store_uint8_t(MD_UINT8, count, values, &one, 0, md_elements(uint8_t, output) + i);
-    }
+        md_elements(uint8_t, zero)[0] = (uint8_t)range.zero_point;
+    if (output != NULL)
+        md_dynamic_codes(invocation, range, input->count, in, md_elements(uint8_t, output));
     return MD_OK;
 }
 

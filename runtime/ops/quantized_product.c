@@ -104,9 +104,8 @@ bool md_quantized_scratch(const struct md_matrix_product *product, enum md_gemm_
            !__builtin_add_overflow(*out_size, md_gemm_workspace(type, (size_t)product->a.columns), out_size);
 }
 
-void md_quantized_multiply_centered(const struct md_matrix_product *product,
-                                    const struct md_matrix_walk *walk, const void *a,
-                                    const struct md_quantized_operand *b, void *workspace, void *sums)
+static void multiply_centered(const struct md_matrix_product *product, const struct md_matrix_walk *walk,
+                              const void *a, const struct md_quantized_operand *b, void *workspace, void *sums)
 {
     size_t depth = (size_t)product->a.columns, columns = (size_t)product->b.columns;
     size_t offset = (size_t)walk->b_offset, elements = depth * columns;
@@ -147,5 +146,5 @@ void md_quantized_multiply(const struct md_matrix_product *product, const struct
                           &zero);
         subtract(type, depth, &zero, 0, row);
     }
-    md_quantized_multiply_centered(product, walk, scratch, b, (unsigned char *)scratch + size, sums);
+    multiply_centered(product, walk, scratch, b, (unsigned char *)scratch + size, sums);
 }

@@ -42,9 +42,5 @@ bool md_quantized_scratch(const struct md_matrix_product *product, enum md_gemm_
 void md_quantized_multiply(const struct md_matrix_product *product, const struct md_matrix_walk *walk,
                            const struct md_quantized_operand *a, const struct md_quantized_operand *b,
                            void *scratch, void *sums);
-/* The same with A already centered. */
-void md_quantized_multiply_centered(const struct md_matrix_product *product,
-                                    const struct md_matrix_walk *walk, const void *a,
-                                    const struct md_quantized_operand *b, void *workspace, void *sums);
 
 #endif

@@ -125,6 +125,25 @@ const struct md_tensor *md_graph_float_row(const struct md_graph *graph, const s
     return tensor != NULL && tensor->datatype == MD_FP32 && tensor->shape.rank == 1 ? tensor : NULL;
 }
 
+const char *md_graph_activation(const struct md_node *node)
+{
+    struct md_span approximate;
+    if (md_node_is(node, "Relu"))
+        return "Relu";
+    if (md_node_is(node, "Tanh"))
+        return "Tanh";
+    if (md_node_is_in(node, MD_MICROSOFT, "Gelu"))
+        return "Gelu";
+    if (md_node_is_in(node, MD_MICROSOFT, "FastGelu") && node->input_count == 1)
+        return "GeluTanh";
+    if (!md_node_is(node, "Gelu") ||
+        md_attribute_string(&node->attributes, "approximate", "none", &approximate, NULL) != MD_OK)
+        return NULL;
+    return md_span_equal(approximate, md_span_of("tanh")) ? "GeluTanh" :
+           md_span_equal(approximate, md_span_of("none")) ? "Gelu" :
+                                                            NULL;
+}
+
 enum md_code md_graph_rewrite(struct md_model *model, struct md_node *node, const char *domain, const char *op_type,
                               const int32_t *inputs, size_t input_count, const struct md_attribute *attributes,
                               size_t attribute_count, struct md_error *error)

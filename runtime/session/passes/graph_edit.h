@@ -30,6 +30,9 @@ const struct md_tensor *md_graph_float_row(const struct md_graph *graph, const s
 /* Equal to a few of the 24 bits of a float (or, for half precision, of its 8 or 11). */
 bool md_number_is(double a, double b);
 
+/* The activation that internal products have for what this node computes, by their attribute's name; NULL: none. */
+const char *md_graph_activation(const struct md_node *node);
+
 /* Gives the node another operator and inputs; outputs stay. Names must be static or in the arena; attributes and inputs
  * are copied. Trailing MD_NO_VALUE inputs are cut off. */
 MD_NODISCARD enum md_code md_graph_rewrite(struct md_model *model, struct md_node *node, const char *domain,

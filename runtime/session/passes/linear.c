@@ -67,30 +67,10 @@ static enum md_code replace_product(struct md_model *model, const struct md_grap
     return make_linear(model, node, node->inputs, node->input_count, "", transpose_b != 0, error);
 }
 
-/* The name of the activation in Linear; NULL: it has none for this node. */
-static const char *activation_of(const struct md_node *node)
-{
-    struct md_span approximate;
-    if (md_node_is(node, "Relu"))
-        return "Relu";
-    if (md_node_is(node, "Tanh"))
-        return "Tanh";
-    if (md_node_is_in(node, MD_MICROSOFT, "Gelu"))
-        return "Gelu";
-    if (md_node_is_in(node, MD_MICROSOFT, "FastGelu") && node->input_count == 1)
-        return "GeluTanh";
-    if (!md_node_is(node, "Gelu") ||
-        md_attribute_string(&node->attributes, "approximate", "none", &approximate, NULL) != MD_OK)
-        return NULL;
-    return md_span_equal(approximate, md_span_of("tanh")) ? "GeluTanh" :
-           md_span_equal(approximate, md_span_of("none")) ? "Gelu" :
-                                                            NULL;
-}
-
 static enum md_code fuse_activation(struct md_model *model, const struct md_graph *graph, const uint32_t *uses,
                                     struct md_node *node, struct md_error *error)
 {
-    const char *activation = activation_of(node);
+    const char *activation = md_graph_activation(node);
     if (activation == NULL || node->inputs[0] == MD_NO_VALUE || uses[node->inputs[0]] != 1 ||
         graph->values[node->inputs[0]].producer < 0)
         return MD_OK;

@@ -132,8 +132,9 @@ enum md_code md_operator_run_go(struct md_operator_run *run, const char *domain,
     };
     for (size_t i = 0; i < run->input_count; i++)
         run->input_list[i] = &run->inputs[i];
-    if (run->constant_input != 0)
-        constants[run->constant_input] = &run->inputs[run->constant_input].tensor;
+    for (size_t i = 0; i < run->input_count; i++)
+        if ((run->constant_inputs & 1u << i) != 0)
+            constants[i] = &run->inputs[i].tensor;
     for (size_t i = 0; i < run->output_count; i++)
         run->output_list[i] = &run->outputs[i];
     run->invocation = (struct md_invocation){

@@ -17,7 +17,7 @@ struct md_operator_run {
     size_t attribute_count;
     struct md_attribute attributes[MD_RUN_OPERANDS];
     size_t input_count, output_count;
-    size_t constant_input;              /* this input is a constant of the model; 0: none is; set before go */
+    unsigned constant_inputs;           /* 1 << i: input i is a constant of the model; set before go */
     struct md_thread_pool *thread_pool; /* the caller has entered; NULL after init */
     struct md_value inputs[MD_RUN_OPERANDS], outputs[MD_RUN_OPERANDS];
     const struct md_value *input_list[MD_RUN_OPERANDS];

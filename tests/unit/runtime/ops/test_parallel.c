@@ -124,7 +124,7 @@ static void make_product(struct md_operator_run *run)
 static void make_constant_product(struct md_operator_run *run)
 {
     make_product(run);
-    run->constant_input = 1;
+    run->constant_inputs = 1u << 1;
 }
 
 /* Few panels: rows are cut, too. */
@@ -132,7 +132,7 @@ static void make_tall_product(struct md_operator_run *run)
 {
     md_operator_run_input(run, MD_FP32, MD_DIMS(1501, 200), numbers);
     md_operator_run_input(run, MD_FP32, MD_DIMS(200, 50), more_numbers);
-    run->constant_input = 1;
+    run->constant_inputs = 1u << 1;
 }
 
 static void make_stacked_product(struct md_operator_run *run)
@@ -154,7 +154,7 @@ static void make_linear(struct md_operator_run *run)
     md_operator_run_input(run, MD_FP32, MD_DIMS(183, 200), numbers);
     md_operator_run_input(run, MD_FP32, MD_DIMS(200, 333), more_numbers);
     md_operator_run_input(run, MD_FP32, MD_DIMS(333), numbers);
-    run->constant_input = 1;
+    run->constant_inputs = 1u << 1;
     md_operator_run_text(run, "activation", "Gelu");
 }
 

@@ -150,7 +150,9 @@ struct result {
 
 typedef void (*make_fn)(struct builder *builder);
 
-static void run_model(make_fn make, const char *disabled, struct result *out_result)
+/* Sequences [first, BATCH) of an input of numbers below `magnitude`. */
+static void run_batch(make_fn make, const char *disabled, enum md_precision precision, float magnitude, size_t first,
+                      struct result *out_result)
 {
     struct builder builder;
     struct md_session *session;
@@ -159,15 +161,15 @@ static void run_model(make_fn make, const char *disabled, struct result *out_res
     static float x[BATCH * ROWS * WIDTH];
     unsigned seed = 7;
     for (size_t i = 0; i < BATCH * ROWS * WIDTH; i++)
-        x[i] = 3.0f * next_number(&seed);
+        x[i] = magnitude * next_number(&seed);
     begin(&builder);
     make(&builder);
-    struct md_session_options options = { .disabled_passes = disabled };
+    struct md_session_options options = { .disabled_passes = disabled, .precision = precision };
     assert_int_equal(md_session_create(md_process_allocator(), builder.model, &options, &session, NULL), MD_OK);
     assert_int_equal(md_run_create(session, &run, NULL), MD_OK);
     struct md_tensor tensor;
-    struct md_shape shape = md_shape_of(3, (const int64_t[]){ BATCH, ROWS, WIDTH });
-    assert_int_equal(md_tensor_describe(MD_FP32, &shape, x, &tensor, NULL), MD_OK);
+    struct md_shape shape = md_shape_of(3, (const int64_t[]){ BATCH - (int64_t)first, ROWS, WIDTH });
+    assert_int_equal(md_tensor_describe(MD_FP32, &shape, x + first * ROWS * WIDTH, &tensor, NULL), MD_OK);
     assert_int_equal(md_run_set_input_tensor(run, 0, &tensor, NULL), MD_OK);
     struct md_error error = { .message = "" };
     if (md_run_execute(run, &error) != MD_OK)
@@ -180,6 +182,11 @@ static void run_model(make_fn make, const char *disabled, struct result *out_res
     out_result->nodes = memory.node_count;
     md_run_destroy(run);
     md_session_destroy(session);
+}
+
+static void run_model(make_fn make, const char *disabled, struct result *out_result)
+{
+    run_batch(make, disabled, MD_PRECISION_FP32, 3.0f, 0, out_result);
 }
 
 /* Same output with all passes, without `pass`, and without any; `saved` nodes fewer with it (0: it must not match). */
@@ -347,6 +354,35 @@ static void linear_read_twice(struct builder *b)
     output(b, x);
 }
 
+static void linear_alone(struct builder *b)
+{
+    output(b, product(b, input(b), 7));
+}
+
+static int32_t gemm_of(struct builder *b, bool transpose)
+{
+    const int64_t flat[] = { BATCH * ROWS, WIDTH }, two = 2, dims[] = { transpose ? 9 : WIDTH, transpose ? WIDTH : 9 };
+    int32_t x = node(b, "Reshape", input(b), constant(b, MD_INT64, 1, &two, flat));
+    int32_t made = node(b, "Gemm", x, constant(b, MD_FP32, 2, dims, NULL));
+    struct md_node *last = &b->graph->nodes[b->graph->node_count - 1];
+    last->inputs[2] = row(b, 9);
+    last->input_count = 3;
+    struct md_attribute *attribute = allocate(b, 1, sizeof *attribute);
+    *attribute = (struct md_attribute){ .name = "transB", .kind = MD_ATTRIBUTE_INT, .value.i = transpose };
+    last->attributes = (struct md_attributes){ attribute, 1 };
+    return made;
+}
+
+static void linear_gemm(struct builder *b)
+{
+    output(b, node(b, "Relu", gemm_of(b, false), MD_NO_VALUE));
+}
+
+static void linear_gemm_transposed(struct builder *b)
+{
+    output(b, node(b, "Tanh", gemm_of(b, true), MD_NO_VALUE));
+}
+
 static void not_linear_one_element(struct builder *b)
 {
     output(b, node(b, "Add", product(b, input(b), 7), row(b, 1)));
@@ -359,7 +395,126 @@ static void test_products_with_bias_and_activation(void **state)
     check(linear_tanh, "linear", 2);
     check(linear_gelu, "linear", 2);
     check(linear_read_twice, "linear", 1);
+    check(linear_alone, "linear", 0); /* another node, not fewer */
+    check(linear_gemm, "linear", 1);
+    check(linear_gemm_transposed, "linear", 1);
     check(not_linear_one_element, "linear", 0);
+}
+
+/* ---- products of a dynamically quantised model ---- */
+struct codes {
+    int32_t values, scale, zero_point;
+};
+
+/* Adds an output to the last node. */
+static int32_t more_output(struct builder *builder)
+{
+    struct md_node *last = &builder->graph->nodes[builder->graph->node_count - 1];
+    int32_t *outputs = allocate(builder, last->output_count + 1, sizeof *outputs), made = new_value(builder);
+    memcpy(outputs, last->outputs, last->output_count * sizeof *outputs);
+    outputs[last->output_count++] = made;
+    last->outputs = outputs;
+    builder->graph->values[made].producer = (int32_t)builder->graph->node_count - 1;
+    return made;
+}
+
+static struct codes codes_of(struct builder *b, int32_t x)
+{
+    struct codes codes = { .values = node(b, "DynamicQuantizeLinear", x, MD_NO_VALUE) };
+    codes.scale = more_output(b);
+    codes.zero_point = more_output(b);
+    return codes;
+}
+
+static int32_t sums(struct builder *b, const struct codes *codes, int64_t columns, bool per_column)
+{
+    const int64_t dims[] = { WIDTH, columns }, one = 1, to = MD_FP32, *count = per_column ? &columns : &one;
+    uint8_t bytes[WIDTH * 64], zeros[64];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(128.0f + 127.0f * next_number(&b->seed));
+    for (size_t i = 0; i < sizeof zeros; i++)
+        zeros[i] = (uint8_t)(120 + i);
+    int32_t *inputs = allocate(b, 4, sizeof *inputs);
+    inputs[0] = codes->values;
+    inputs[1] = constant(b, MD_UINT8, 2, dims, bytes);
+    inputs[2] = codes->zero_point;
+    inputs[3] = constant(b, MD_UINT8, 1, count, zeros);
+    int32_t made = node(b, "MatMulInteger", inputs[0], inputs[1]);
+    struct md_node *last = &b->graph->nodes[b->graph->node_count - 1];
+    last->inputs = inputs;
+    last->input_count = 4;
+    made = node(b, "Cast", made, MD_NO_VALUE);
+    struct md_attribute *attribute = allocate(b, 1, sizeof *attribute);
+    *attribute = (struct md_attribute){ .name = "to", .kind = MD_ATTRIBUTE_INT, .value.i = to };
+    b->graph->nodes[b->graph->node_count - 1].attributes = (struct md_attributes){ attribute, 1 };
+    return made;
+}
+
+static int32_t quantized(struct builder *b, const struct codes *codes, int64_t columns, bool per_column)
+{
+    float scales[64];
+    const int64_t one = 1, *count = per_column ? &columns : &one;
+    for (size_t i = 0; i < 64; i++)
+        scales[i] = 0.001f * (float)(i + 1);
+    int32_t factor = node(b, "Mul", codes->scale, constant(b, MD_FP32, 1, count, scales));
+    return node(b, "Mul", sums(b, codes, columns, per_column), factor);
+}
+
+static void quantized_alone(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    output(b, quantized(b, &codes, 51, true));
+}
+
+static void quantized_bias(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    output(b, node(b, "Add", row(b, 7), quantized(b, &codes, 7, false)));
+}
+
+static void quantized_relu(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    output(b, node(b, "Relu", node(b, "Add", quantized(b, &codes, 50, true), row(b, 50)), MD_NO_VALUE));
+}
+
+static void quantized_gelu(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    int32_t x = node(b, "Add", quantized(b, &codes, 50, true), row(b, 50));
+    output(b, node(b, "Mul", node(b, "Mul", x, bracket(b, x, true)), number(b, 0.5f)));
+}
+
+static void quantized_twice(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    int32_t one = quantized(b, &codes, 48, true), other = quantized(b, &codes, 48, false);
+    output(b, node(b, "Add", one, node(b, "Add", other, row(b, 48))));
+}
+
+static void not_quantized_scale(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    output(b, node(b, "Mul", sums(b, &codes, 7, true), node(b, "Mul", codes.scale, codes.scale)));
+}
+
+static void not_quantized_read_twice(struct builder *b)
+{
+    const struct codes codes = codes_of(b, input(b));
+    int32_t cast = sums(b, &codes, 7, true), factor = node(b, "Mul", codes.scale, number(b, 0.1f));
+    output(b, node(b, "Add", node(b, "Mul", cast, factor), cast));
+}
+
+static void test_products_of_dynamically_quantised_models(void **state)
+{
+    (void)state;
+    check(quantized_alone, "quantized-linear", 3);
+    check(quantized_bias, "quantized-linear", 4);
+    check(quantized_relu, "quantized-linear", 5);
+    check(quantized_gelu, "quantized-linear", 5);
+    check(quantized_twice, "quantized-linear", 7);
+    check(not_quantized_scale, "quantized-linear", 0);
+    check(not_quantized_read_twice, "quantized-linear", 0);
 }
 
 /* ---- convolution ---- */
@@ -463,14 +618,46 @@ static void test_attention(void **state)
     check(not_attention_weights_wanted, "attention", 0);
 }
 
+/* ---- fused nodes in a lower precision ---- */
+static void check_precision(make_fn make, enum md_precision precision, float bound)
+{
+    static struct result exact, whole, alone;
+    float largest = 0.0f;
+    const float magnitude = 0.3f; /* larger ones make softmax a choice of the largest score, which rounding decides */
+    run_batch(make, NULL, MD_PRECISION_FP32, magnitude, 0, &exact);
+    run_batch(make, NULL, precision, magnitude, 0, &whole);
+    run_batch(make, NULL, precision, magnitude, 1, &alone);
+    assert_int_equal(whole.count, exact.count);
+    for (size_t i = 0; i < exact.count; i++)
+        largest = fabsf(exact.elements[i]) > largest ? fabsf(exact.elements[i]) : largest;
+    for (size_t i = 0; i < exact.count; i++)
+        if (!(fabsf(whole.elements[i] - exact.elements[i]) <= bound * largest))
+            fail_msg("element %zu is %g, in FP32 %g", i, (double)whole.elements[i], (double)exact.elements[i]);
+    assert_int_equal(alone.count * BATCH, whole.count * (BATCH - 1));
+    assert_memory_equal(alone.elements, whole.elements + whole.count - alone.count, alone.count * sizeof(float));
+}
+
+static void test_lower_precisions_are_near_and_do_not_see_the_batch(void **state)
+{
+    static const make_fn makes[] = { linear_alone, linear_relu, linear_gelu, attention_plain, attention_no_mask };
+    (void)state;
+    for (size_t i = 0; i < sizeof makes / sizeof makes[0]; i++) {
+        check_precision(makes[i], MD_PRECISION_FP32, 0.0f);
+        check_precision(makes[i], MD_PRECISION_BF16, 0.03f);
+        check_precision(makes[i], MD_PRECISION_INT8, 0.06f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gelu_in_all_spellings),
         cmocka_unit_test(test_layer_normalization_and_skip),
         cmocka_unit_test(test_products_with_bias_and_activation),
+        cmocka_unit_test(test_products_of_dynamically_quantised_models),
         cmocka_unit_test(test_convolution_with_relu),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_lower_precisions_are_near_and_do_not_see_the_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
