@@ -12,6 +12,7 @@ const struct md_vector_loops md_vector_loops_avx2 = {
     .layer_norm = row_layer_norm,
     .copy_rows = row_copy_rows,
     .largest = row_largest_each,
+    .largest_of_columns = row_largest_of_columns,
     .lstm_cell = row_lstm_cell,
     .attention_workspace = attention_workspace,
     .attention = attention_run,

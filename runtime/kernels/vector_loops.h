@@ -43,6 +43,8 @@ struct md_vector_loops {
     void (*layer_norm)(const struct md_row_layer_norm *row);
     /* out[i] is the largest of row i of `in`, rows one after the other; NaN when the row has one, -inf for length 0. */
     void (*largest)(size_t rows, size_t length, const float *in, float *out);
+    /* out[j] is the largest of column j of `rows` >= 1 rows that are `stride` apart; NaN when the column has one. */
+    void (*largest_of_columns)(size_t rows, size_t columns, const float *in, size_t stride, float *out);
     /* `width` floats of each row, and zeros up to to_width, which is `width` rounded up to the product's lanes. */
     void (*copy_rows)(size_t rows, size_t width, const float *from, size_t from_stride, float *to, size_t to_stride,
                       size_t to_width);
