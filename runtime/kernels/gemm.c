@@ -131,13 +131,25 @@ static bool read_in_place(const struct md_gemm_loops *loops, const struct md_gem
            gemm->rows <= 2 * loops->row_tile && width % loops->lanes == 0;
 }
 
-/* Columns of the tiles that begin at column `first`. */
-static size_t tile_columns(const struct md_gemm_loops *loops, const struct md_gemm *gemm, size_t first, size_t end)
+/* Columns are cut into wide tiles of several panels, as many as there are, and tiles of one panel after them. */
+struct cut {
+    size_t wide, wide_count, narrow, count;
+};
+
+static struct cut cut_columns(const struct md_gemm_loops *loops, const struct md_gemm *gemm, size_t columns)
 {
-    const size_t left = end - first, several = md_gemm_panels_of(gemm->rows) * loops->panel_width;
-    if (left >= several && (gemm->packed != NULL || read_in_place(loops, gemm, several)))
-        return several;
-    return least(left, loops->panel_width);
+    struct cut cut = { .wide = md_gemm_panels_of(gemm->rows) * loops->panel_width, .narrow = loops->panel_width };
+    if (gemm->packed != NULL || read_in_place(loops, gemm, cut.wide))
+        cut.wide_count = columns / cut.wide;
+    cut.count = cut.wide_count + (columns - cut.wide_count * cut.wide + cut.narrow - 1) / cut.narrow;
+    return cut;
+}
+
+/* Where tile `index` of the cut begins. */
+static size_t tile_column(const struct cut *cut, size_t index)
+{
+    const size_t wide = least(index, cut->wide_count);
+    return wide * cut->wide + (index - wide) * cut->narrow;
 }
 
 /* Points the tile at the panels of B that begin at column `first`. */
@@ -203,8 +215,11 @@ static void run_part(const struct md_gemm_loops *loops, const struct md_gemm *ge
     };
     if (part->first_row >= part->end_row)
         return;
-    for (size_t first = part->first_column; first < part->end_column; first += tile.columns) {
-        tile.columns = tile_columns(loops, gemm, first, part->end_column);
+    const struct cut cut = cut_columns(loops, gemm, part->end_column - part->first_column);
+    for (size_t i = 0; i < cut.count; i++) {
+        const size_t index = gemm->backwards ? cut.count - 1 - i : i;
+        const size_t first = part->first_column + tile_column(&cut, index);
+        tile.columns = least(part->end_column, part->first_column + tile_column(&cut, index + 1)) - first;
         if (gemm->depth > 0)
             open_panel(loops, gemm, first, tile.columns, workspace, &tile);
         tile.finish.column_bias = advance(gemm->finish.column_bias, first, size);

@@ -71,6 +71,8 @@ struct md_gemm {
     void *c;          /* rows are dense; may not overlap A or B */
     size_t c_stride;  /* elements from row to row */
     struct md_gemm_finish finish;
+    bool backwards;   /* the last panel first, because the product before this one left it in the cache; for few rows:
+                         no panel is fetched ahead. Bits are the same */
 };
 
 /* Bytes of workspace that md_gemm wants for a B that is not packed; 0 when the size overflows or nothing is needed:

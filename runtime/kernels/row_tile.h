@@ -141,6 +141,25 @@ static void row_codes(size_t count, const float *in, float scale, float zero_poi
     }
 }
 
+static void row_largest_of_columns(size_t rows, size_t columns, const float *in, size_t stride, float *out)
+{
+    size_t j = 0;
+    for (; j + VF_LANES <= columns; j += VF_LANES) {
+        vf all = vf_load(in + j);
+        for (size_t r = 1; r < rows; r++)
+            all = vf_max_or_nan(all, vf_load(in + r * stride + j));
+        vf_store(out + j, all);
+    }
+    if (j < columns) {
+        float rest[VF_LANES];
+        vf all = vf_load_first(in + j, columns - j);
+        for (size_t r = 1; r < rows; r++)
+            all = vf_max_or_nan(all, vf_load_first(in + r * stride + j, columns - j));
+        vf_store(rest, all);
+        memcpy(out + j, rest, (columns - j) * sizeof *out);
+    }
+}
+
 static void row_copy_rows(size_t rows, size_t width, const float *from, size_t from_stride, float *to, size_t to_stride,
                           size_t to_width)
 {

@@ -14,6 +14,7 @@ const struct md_vector_loops md_vector_loops_avx2 = {
     .largest = row_largest_each,
     .range = row_range,
     .codes = row_codes,
+    .largest_of_columns = row_largest_of_columns,
     .lstm_cell = row_lstm_cell,
     .attention_workspace = attention_workspace,
     .attention = attention_run,

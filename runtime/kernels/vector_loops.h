@@ -48,6 +48,8 @@ struct md_vector_loops {
     void (*range)(size_t count, const float *in, float *out_low, float *out_high);
     /* in / scale to nearest even, plus a whole zero point, clamped to [0, 255]; NaN is 0. */
     void (*codes)(size_t count, const float *in, float scale, float zero_point, uint8_t *out);
+    /* out[j] is the largest of column j of `rows` >= 1 rows that are `stride` apart; NaN when the column has one. */
+    void (*largest_of_columns)(size_t rows, size_t columns, const float *in, size_t stride, float *out);
     /* `width` floats of each row, and zeros up to to_width, which is `width` rounded up to the product's lanes. */
     void (*copy_rows)(size_t rows, size_t width, const float *from, size_t from_stride, float *to, size_t to_stride,
                       size_t to_width);

@@ -344,6 +344,7 @@ void md_recurrent_product(const struct md_recurrent_pass *pass, size_t rows, con
         .c = place(target, column, pass->element_size),
         .c_stride = stride,
         .finish = { .alpha = 1.0, .column_bias = bias, .accumulate = accumulate },
+        .backwards = pass->backwards && rows <= md_gemm_row_tile(pass->type),
     };
     md_parallel_gemm(pass->invocation, &gemm, NULL);
 }
@@ -372,8 +373,8 @@ static size_t active_rows(const struct md_recurrent_pass *pass, size_t step)
     return rows;
 }
 
-static void walk(const struct md_recurrent_pass *pass, const struct md_tensor *x,
-                 md_recurrent_step_fn step_fn, struct md_tensor *y)
+static void walk(struct md_recurrent_pass *pass, const struct md_tensor *x, md_recurrent_step_fn step_fn,
+                 struct md_tensor *y)
 {
     size_t step_size = pass->batch * pass->parameters->cell->gates * pass->hidden;
     for (size_t first = 0; first < pass->steps; first += pass->chunk_steps) {
@@ -383,6 +384,7 @@ static void walk(const struct md_recurrent_pass *pass, const struct md_tensor *x
             size_t rows = active_rows(pass, first + i);
             if (rows == 0)
                 return;
+            pass->backwards = (first + i) % 2 != 0;
             step_fn(pass, first + i, rows, place(pass->gates, i * step_size, pass->element_size));
             if (y != NULL)
                 emit(pass, first + i, rows, y);

@@ -72,6 +72,7 @@ struct md_recurrent_pass {
     void *summed_bias;    /* what is added to every gate once */
     void *gates;          /* of one chunk of steps */
     size_t chunk_steps;
+    bool backwards;       /* every second step: recurrent weights that just miss the cache are half there */
     void *state, *memory, *extra; /* [batch][hidden] each */
     void *workspace;
 };

@@ -138,10 +138,28 @@ static void check_largest(const struct md_vector_loops *loops)
     assert_true(isinf(found[0]) && found[0] < 0);
 }
 
+static void check_largest_of_columns(const struct md_vector_loops *loops)
+{
+    enum { ROWS = 3 };
+    float x[ROWS * STRIDE], found[STRIDE];
+    for (size_t columns = 1; columns <= 70; columns++)
+        for (size_t at = 0; at < ROWS; at++) {
+            fill(x, ROWS * STRIDE, (unsigned)at);
+            for (size_t j = 0; j < columns; j++)
+                x[at * STRIDE + j] = j == columns / 2 ? NAN : 5.0f;
+            found[columns] = 7.0f;
+            loops->largest_of_columns(ROWS, columns, x, STRIDE, found);
+            for (size_t j = 0; j < columns; j++)
+                assert_true(j == columns / 2 ? isnan(found[j]) : found[j] == 5.0f);
+            assert_true(found[columns] == 7.0f);
+        }
+}
+
 static void test_largest_keeps_nan(void **state)
 {
     (void)state;
     each_variant(check_largest);
+    each_variant(check_largest_of_columns);
 }
 
 static void check_copy_rows(const struct md_vector_loops *loops)

@@ -201,6 +201,14 @@ static void make_convolution(struct md_operator_run *run)
     md_operator_run_int(run, "group", 2);
 }
 
+static void make_filters(struct md_operator_run *run)
+{
+    md_operator_run_input(run, MD_FP32, MD_DIMS(9, 30, 90), numbers);
+    md_operator_run_input(run, MD_FP32, MD_DIMS(100, 90, 4), more_numbers);
+    md_operator_run_input(run, MD_FP32, MD_DIMS(100), more_numbers);
+    run->constant_input = 1;
+}
+
 static void make_lstm(struct md_operator_run *run)
 {
     md_operator_run_input(run, MD_FP32, MD_DIMS(5, 40, 60), numbers);
@@ -227,6 +235,7 @@ static void test_threads_do_not_change_bits(void **state)
     expect_same_bits(make_rows, MD_ONNX, "Exp", 13);
     expect_same_bits(make_rows, MD_ONNX, "Erf", 13);
     expect_same_bits(make_convolution, MD_ONNX, "Conv", 11);
+    expect_same_bits(make_filters, MD_INTERNAL_DOMAIN, "ConvolutionMax", 1);
     expect_same_bits(make_lstm, MD_ONNX, "LSTM", 14);
 }
 

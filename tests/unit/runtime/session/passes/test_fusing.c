@@ -544,6 +544,63 @@ static void test_convolution_with_relu(void **state)
     check(convolution_read_twice, "convolution", 0);
 }
 
+/* ---- convolution-max ---- */
+struct filters_form {
+    bool no_relu, keep_dims, padded, not_transposed;
+};
+
+static int32_t filters(struct builder *b, struct filters_form form)
+{
+    const int64_t order[] = { 0, form.not_transposed ? 1 : 2, form.not_transposed ? 2 : 1 }, pads[] = { 1, 1 };
+    const int64_t weights[] = { 50, form.not_transposed ? ROWS : WIDTH, 3 }, axis = 2;
+    int32_t x = node(b, "Transpose", input(b), MD_NO_VALUE);
+    set_ints(b, "perm", 3, order);
+    x = node(b, "Conv", x, constant(b, MD_FP32, 3, weights, NULL));
+    b->graph->nodes[b->graph->node_count - 1].inputs[2] = row(b, 50);
+    b->graph->nodes[b->graph->node_count - 1].input_count = 3;
+    if (form.padded)
+        set_ints(b, "pads", 2, pads);
+    x = form.no_relu ? x : node(b, "Relu", x, MD_NO_VALUE);
+    x = node(b, "ReduceMax", x, MD_NO_VALUE);
+    set_ints(b, "axes", 1, &axis);
+    if (form.keep_dims)
+        return x;
+    struct md_attribute *both = allocate(b, 2, sizeof *both);
+    both[0] = b->graph->nodes[b->graph->node_count - 1].attributes.items[0];
+    both[1] = (struct md_attribute){ .name = "keepdims", .kind = MD_ATTRIBUTE_INT };
+    b->graph->nodes[b->graph->node_count - 1].attributes = (struct md_attributes){ both, 2 };
+    return x;
+}
+
+static void filters_of_words(struct builder *b)
+{
+    output(b, filters(b, (struct filters_form){ 0 }));
+}
+
+static void filters_without_relu(struct builder *b)
+{
+    output(b, filters(b, (struct filters_form){ .no_relu = true, .keep_dims = true }));
+}
+
+static void filters_beyond_the_words(struct builder *b)
+{
+    output(b, filters(b, (struct filters_form){ .padded = true }));
+}
+
+static void filters_of_channels(struct builder *b)
+{
+    output(b, filters(b, (struct filters_form){ .not_transposed = true }));
+}
+
+static void test_filters_and_their_largest(void **state)
+{
+    (void)state;
+    check(filters_of_words, "convolution-max", 2); /* without it, Conv and Relu are one */
+    check(filters_without_relu, "convolution-max", 2);
+    check(filters_beyond_the_words, "convolution-max", 0);
+    check(filters_of_channels, "convolution-max", 0);
+}
+
 /* ---- attention ---- */
 struct attention_form {
     bool scale_before, direct_key, mask_per_query, no_mask, shared_weights;
@@ -656,6 +713,7 @@ int main(void)
         cmocka_unit_test(test_products_with_bias_and_activation),
         cmocka_unit_test(test_products_of_dynamically_quantised_models),
         cmocka_unit_test(test_convolution_with_relu),
+        cmocka_unit_test(test_filters_and_their_largest),
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_lower_precisions_are_near_and_do_not_see_the_batch),
     };
