@@ -370,17 +370,37 @@ def p17_stream_one_by_one(kit):
     same(list(calls), [])
 
 
+def statistics(kit):
+    return kit.oip.ModelStatistics(pb.ModelStatisticsRequest(name="simple"), timeout=30).model_stats[0]
+
+
 @case
 def p18_statistics(kit):
-    def counts():
-        stats = kit.oip.ModelStatistics(pb.ModelStatisticsRequest(name="simple"), timeout=30).model_stats[0]
-        return stats.inference_stats.success.count, stats.inference_stats.fail.count
-    before = counts()
-    kit.infer(simple())
+    before, since = statistics(kit), time.time()
+    request = simple()
+    for i in range(2):
+        request.inputs[i].shape[0] = 3
+        request.raw_input_contents[i] = ints([A, B][i] * 3)
+    kit.infer(request)
     deadline = time.monotonic() + 5
-    while counts()[0] <= before[0]:
-        assert time.monotonic() < deadline, f"{counts()} after {before} and one more request"
+    while (after := statistics(kit)).inference_stats.success.count <= before.inference_stats.success.count:
+        assert time.monotonic() < deadline, f"{after} after {before} and one more request"
         time.sleep(0.05)
+    same((after.inference_count - before.inference_count, after.execution_count - before.execution_count), (3, 1))
+    assert after.last_inference / 1000 >= since - 1, f"last_inference {after.last_inference} is before {since}"
+    for part in ("success", "queue", "compute_infer"):
+        grown = [getattr(s.inference_stats, part) for s in (before, after)]
+        assert grown[1].count == grown[0].count + 1 and grown[1].ns >= grown[0].ns, f"{part}: {grown}"
+    assert after.inference_stats.success.ns > before.inference_stats.success.ns
+    assert 3 in [batch.batch_size for batch in after.batch_stats], after.batch_stats
+
+
+@case
+def p18_statistics_of_failures(kit):
+    before = statistics(kit).inference_stats
+    bad(kit, pb.ModelInferRequest(model_name="simple"))
+    after = statistics(kit).inference_stats
+    same((after.fail.count - before.fail.count, after.success.count - before.success.count), (1, 0))
     refused(lambda: kit.oip.ModelStatistics(pb.ModelStatisticsRequest(name="nosuch"), timeout=30), Code.NOT_FOUND)
 
 
