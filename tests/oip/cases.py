@@ -482,10 +482,26 @@ def status_resource_exhausted(kit):
         for call in calls:
             call.cancel()
     assert refusals, "2000 calls at a time were all let through"
-    details = rpc_status.from_call(refusals[0]).details
+    check_retry_info(refusals[0])
+
+
+def check_retry_info(refusal):
+    details = rpc_status.from_call(refusal).details
     info = error_details_pb2.RetryInfo()
     assert details and details[0].Unpack(info), f"no RetryInfo: {details}"
     assert info.retry_delay.ToMilliseconds() > 0, info
+
+
+@case
+def status_resource_exhausted_ends_streams(kit):
+    calls = [kit.oip.ModelInfer.future(slow(200), timeout=30) for _ in range(2000)]
+    try:
+        refusal = refused(lambda: [stream(kit, [slow(1)], metadata=[("triton_grpc_error", "true")]) for _ in range(50)],
+                          Code.RESOURCE_EXHAUSTED)
+    finally:
+        for call in calls:
+            call.cancel()
+    check_retry_info(refusal)
 
 
 @case
