@@ -130,18 +130,6 @@ static void on_sent(void *owner, bool ok)
 
 /* ---- the answer ---- */
 
-static void add_details(struct md_call *call)
-{
-    unsigned char bytes[MD_RPC_STATUS_DETAILS_SIZE];
-    uint32_t retry_ms = md_rpc_status_retry_ms(call->code);
-    if (retry_ms == 0)
-        return;
-    size_t size = md_rpc_status_details(call->code, call->error.message, retry_ms, bytes);
-    call->details = (grpc_metadata){ .key = grpc_slice_from_static_string("grpc-status-details-bin"),
-                                     .value = grpc_slice_from_copied_buffer((const char *)bytes, size) };
-    call->details_count = 1;
-}
-
 static void add_trace(struct md_call *call)
 {
     char traceparent[MD_TRACEPARENT_SIZE + 1];
@@ -158,7 +146,7 @@ static void answer(struct md_call *call)
     memset(ops, 0, sizeof ops);
     if (call->code != MD_OK) {
         md_rpc_status_clean(&call->error);
-        add_details(call);
+        call->details_count = md_call_retry_details(call->code, call->error.message, &call->details) ? 1 : 0;
     }
     md_telemetry_end(call->server->services, &call->rpc, call->method->metrics, call->method->row->path,
                      call->code);

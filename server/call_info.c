@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "front_end.h"
 #include "log.h"
+#include "rpc_status.h"
 #include "trace.h"
 
 #include <arpa/inet.h>
@@ -107,6 +108,19 @@ void md_call_request_id(struct md_server *server, const grpc_metadata_array *met
             size = GRPC_SLICE_LENGTH(metadata->metadata[i].value);
         }
     md_call_choose_id(server, text, size, out_id);
+}
+
+bool md_call_retry_details(enum md_code code, const char *message, grpc_metadata *out_details)
+{
+    unsigned char bytes[MD_RPC_STATUS_DETAILS_SIZE];
+    uint32_t retry_ms = md_rpc_status_retry_ms(code);
+    if (retry_ms == 0)
+        return false;
+    size_t size = md_rpc_status_details(code, message, retry_ms, bytes);
+    memset(out_details, 0, sizeof *out_details);
+    out_details->key = grpc_slice_from_static_string("grpc-status-details-bin");
+    out_details->value = grpc_slice_from_copied_buffer((const char *)bytes, size);
+    return true;
 }
 
 void md_call_log(const struct md_server *server, const char *path, const struct md_rpc *rpc, enum md_code code,

@@ -7,6 +7,7 @@
 #include "status.h"
 
 #include <grpc/grpc.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct md_rpc;
@@ -22,6 +23,10 @@ const char *md_call_peer(grpc_call *call, struct md_arena *arena);
 /* The line of an answered request, if requests are logged or the fault is ours. */
 void md_call_log(const struct md_server *server, const char *path, const struct md_rpc *rpc, enum md_code code,
                  const struct md_error *error, size_t request_bytes);
+
+/* `grpc-status-details-bin` with a RetryInfo, if trying again makes sense; false: it does not. Its value is owned by the
+ * caller, who unrefs it. */
+bool md_call_retry_details(enum md_code code, const char *message, grpc_metadata *out_details);
 
 /* x-request-id of the client if it is 1 to 32 printable characters, else a new one. */
 void md_call_choose_id(struct md_server *server, const char *text, size_t size, char out_id[33]);

@@ -9,6 +9,7 @@
 #include "services.h"
 #include "session.h"
 #include "utf8.h"
+#include "version_counters.h"
 #include "version_text.h"
 
 #include <inttypes.h>
@@ -110,6 +111,18 @@ enum md_code md_inference_begin(struct md_inference *inference, struct md_servic
     return MD_OK;
 }
 
+static void count_times(const struct md_inference *inference, bool succeeded, uint64_t total_us)
+{
+    const struct md_rpc *rpc = inference->rpc;
+    const struct md_request_times times = {
+        .total_us = total_us,
+        .queue_us = (uint64_t)(rpc->started_at_us - rpc->arrived_at_us + inference->work.waited_us),
+        .input_us = inference->texts.tokenize_us,
+        .infer_us = inference->compute_us,
+    };
+    md_version_counters_add_request(md_loaded_version_counters(inference->version), succeeded, inference->rows, &times);
+}
+
 void md_inference_end(struct md_inference *inference, enum md_code code)
 {
     if (inference->version == NULL)
@@ -127,6 +140,7 @@ void md_inference_end(struct md_inference *inference, enum md_code code)
                                 md_clock_us() - inference->rpc->started_at_us - inference->work.waited_us);
     inference->rpc->rows = inference->rows;
     inference->rpc->tokens = inference->tokens;
+    count_times(inference, code == MD_OK, count.duration_us);
     if (inference->run != NULL)
         md_loaded_version_return_run(inference->version, inference->run);
     md_loaded_version_unpin(inference->version);

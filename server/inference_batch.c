@@ -4,11 +4,11 @@
 #include "clock.h"
 #include "pool.h"
 #include "session.h"
+#include "version_counters.h"
 
 #include <string.h>
 
-/* Batches that must agree with their parts before they are trusted. */
-enum { PROOFS = 3, TEXTS = 1 };
+enum { TEXTS = 1 }; /* the company of all requests of texts */
 
 static struct md_inference *inference_of(const struct md_batch_work *work)
 {
@@ -230,7 +230,7 @@ static void run_tensors(struct md_batch_work *const *works, size_t count)
     }
     if (code != MD_OK)
         run_each(works, count); /* whose fault it was, if anybody's */
-    else if (proofs < PROOFS)
+    else if (proofs < MD_BATCH_PROOFS)
         prove(works, count);
 }
 
@@ -264,8 +264,14 @@ static void run_texts(struct md_batch_work *const *works, size_t count)
 
 void md_inference_run_batch(struct md_batch_work *const *works, size_t count)
 {
+    struct md_loaded_version *version = inference_of(works[0])->version;
+    int64_t begin_us = md_clock_us();
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++)
+        rows += works[i]->rows;
     if (inference_of(works[0])->texts.count > 0)
         run_texts(works, count);
     else
         run_tensors(works, count);
+    md_version_counters_add_batch(md_loaded_version_counters(version), rows, (uint64_t)(md_clock_us() - begin_us));
 }

@@ -7,6 +7,7 @@
 #include "model_view.h"
 #include "pool.h"
 #include "report.h"
+#include "scheduler.h"
 #include "services.h"
 #include "session.h"
 #include "task.h"
@@ -42,12 +43,23 @@ static Modeld__V1__ConfigurationEntry *make_entry(struct md_arena *arena, const 
     return entry->key == NULL || entry->value == NULL || entry->source == NULL ? NULL : entry;
 }
 
-enum { MAX_FACTS = 12 };
+enum { MAX_FACTS = 15 };
+
+/* Whether requests of tensors share a batch: what the first batches have shown. */
+static const char *joins_tensors(struct md_arena *arena, struct md_loaded_version *loaded)
+{
+    int proofs = atomic_load_explicit(md_loaded_version_proofs(loaded), memory_order_relaxed);
+    return proofs < 0    ? "never: a row's bits depend on its company"
+           : proofs == 0 ? "not yet"
+                         : md_arena_printf(arena, "proved %d times%s", proofs, proofs < MD_BATCH_PROOFS ? " so far" : "");
+}
 
 /* What holds for every loaded version, read off its model as the passes left it; the last one not for FP32. */
-static enum md_code fill_facts(struct md_arena *arena, const struct md_loaded_version *loaded,
-                               Modeld__V1__ConfigurationEntry **out, size_t *out_count, struct md_error *error)
+static enum md_code fill_facts(const struct md_services *services, struct md_arena *arena,
+                               struct md_loaded_version *loaded, Modeld__V1__ConfigurationEntry **out,
+                               size_t *out_count, struct md_error *error)
 {
+    const struct md_batch_limits limits = md_scheduler_limits(services->scheduler);
     const struct md_session *session = md_loaded_version_session(loaded);
     const struct md_model *model = md_session_model(session);
     const struct md_accuracy accuracy = md_loaded_version_accuracy(loaded);
@@ -66,6 +78,9 @@ static enum md_code fill_facts(struct md_arena *arena, const struct md_loaded_ve
         { "nodes", md_arena_printf(arena, "%zu", report.node_count), "as loaded" },
         { "operators", md_model_report_operators(arena, &report), "as loaded" },
         { "memory_bytes", md_arena_printf(arena, "%zu", md_loaded_version_memory_bytes(loaded)), "measured" },
+        { "max_batch_rows", md_arena_printf(arena, "%zu", limits.max_rows), "modeld" },
+        { "max_batch_tokens", md_arena_printf(arena, "%zu", limits.max_tokens), "modeld" },
+        { "joins_tensors", joins_tensors(arena, loaded), "measured" },
         { "precision", md_precision_name(accuracy.precision), accuracy.source },
         { "max_precision_difference", md_arena_printf(arena, "%g", accuracy.bound), accuracy.bound_source },
     };
@@ -76,8 +91,8 @@ static enum md_code fill_facts(struct md_arena *arena, const struct md_loaded_ve
 }
 
 /* The facts; then what the version's task has read from its files. */
-static enum md_code fill_entries(struct md_arena *arena, const struct md_loaded_version *loaded,
-                                 Modeld__V1__EffectiveConfiguration *out, struct md_error *error)
+static enum md_code fill_entries(const struct md_services *services, struct md_arena *arena,
+                                 struct md_loaded_version *loaded, Modeld__V1__EffectiveConfiguration *out, struct md_error *error)
 {
     const struct md_task *task = md_loaded_version_task(loaded);
     const struct md_configuration_entry *entries = NULL;
@@ -85,7 +100,7 @@ static enum md_code fill_entries(struct md_arena *arena, const struct md_loaded_
     out->entries = md_arena_allocate_zeroed(arena, MAX_FACTS + count, sizeof *out->entries);
     if (out->entries == NULL)
         return md_fail_memory(error, "configuration");
-    MD_TRY(fill_facts(arena, loaded, out->entries, &out->n_entries, error));
+    MD_TRY(fill_facts(services, arena, loaded, out->entries, &out->n_entries, error));
     for (size_t i = 0; i < count; i++)
         out->entries[out->n_entries++] = make_entry(arena, entries[i].key, entries[i].value, entries[i].source);
     for (size_t i = 0; i < out->n_entries; i++)
@@ -106,7 +121,7 @@ static enum md_code configuration_of(struct md_services *services, struct md_are
     *out = configuration;
     if (md_pool_pin(services->pool, view->model, view->version, &loaded, NULL) != MD_OK)
         return MD_OK; /* not loaded: nothing is in effect */
-    enum md_code code = fill_entries(arena, loaded, configuration, error);
+    enum md_code code = fill_entries(services, arena, loaded, configuration, error);
     md_loaded_version_unpin(loaded);
     return code;
 }

@@ -374,7 +374,9 @@ static void start_read(struct stream *stream)
 static void start_send(struct stream *stream, struct due due)
 {
     grpc_op ops[2];
+    grpc_metadata details;
     size_t count = 0;
+    bool has_details = due.end && md_call_retry_details(stream->end, stream->end_error.message, &details);
     memset(ops, 0, sizeof ops);
     if (due.with_metadata)
         ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
@@ -383,6 +385,8 @@ static void start_send(struct stream *stream, struct due due)
     if (due.end) {
         ops[count].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
         ops[count].data.send_status_from_server.status = (grpc_status_code)stream->end;
+        ops[count].data.send_status_from_server.trailing_metadata = has_details ? &details : NULL;
+        ops[count].data.send_status_from_server.trailing_metadata_count = has_details ? 1 : 0;
         ops[count++].data.send_status_from_server.status_details = stream->end == MD_OK ? NULL : &message;
     } else {
         ops[count].op = GRPC_OP_SEND_MESSAGE;
@@ -392,6 +396,8 @@ static void start_send(struct stream *stream, struct due due)
     if (grpc_call_start_batch(stream->call, ops, count, &stream->sent, NULL) != GRPC_CALL_OK)
         on_sent(stream, false); /* a bug of ours; nothing will come back */
     grpc_slice_unref(message);
+    if (has_details)
+        grpc_slice_unref(details.value);
 }
 
 static void watch_for_close(struct stream *stream)

@@ -156,6 +156,11 @@ struct md_batch_queue *md_loaded_version_queue(struct md_loaded_version *version
     return &version->queue;
 }
 
+struct md_version_counters *md_loaded_version_counters(struct md_loaded_version *version)
+{
+    return &version->counters;
+}
+
 atomic_int *md_loaded_version_proofs(struct md_loaded_version *version)
 {
     return &version->proofs;

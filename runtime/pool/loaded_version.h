@@ -6,6 +6,7 @@
 #include "mutex.h"
 #include "pool.h"
 #include "scheduler.h"
+#include "version_counters.h"
 
 struct md_loaded_version {
     struct md_counting_allocator counting; /* of everything below; its parent is the pool's allocator */
@@ -19,6 +20,7 @@ struct md_loaded_version {
     struct md_batch_queue queue;           /* its own locking: scheduler.h */
     atomic_int proofs;
     atomic_uint_least32_t ns_per_byte;     /* of requests; see md_loaded_version_learn */
+    struct md_version_counters counters;
     struct { /* touch only with synced.lock held; lock order: after the pool's */
         struct md_mutex lock;
         struct md_run **free_runs;

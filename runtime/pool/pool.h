@@ -23,6 +23,7 @@ struct md_run;
 struct md_session;
 struct md_task;
 struct md_thread_pool;
+struct md_version_counters;
 struct md_loaded_version; /* one loaded model version; shared: refcounted */
 
 /* thread_pool: helps the runs of every version; borrowed, must outlive the pool; NULL: a run is one thread. */
@@ -87,8 +88,11 @@ void md_loaded_version_return_run(struct md_loaded_version *version, struct md_r
 
 /* Where its requests wait for their turn; see scheduler.h. */
 struct md_batch_queue *md_loaded_version_queue(struct md_loaded_version *version);
+/* What it has done since it was loaded; see version_counters.h. */
+struct md_version_counters *md_loaded_version_counters(struct md_loaded_version *version);
 /* How often requests of tensors that were run together have given the bits that they give alone; -1: they have not, and
- * never go together again. Atomic: read and written by whoever runs them. */
+ * never go together again. From MD_BATCH_PROOFS on they are trusted. Atomic: read and written by whoever runs them. */
+enum { MD_BATCH_PROOFS = 3 };
 atomic_int *md_loaded_version_proofs(struct md_loaded_version *version);
 
 /* How long requests of the version take on a thread, in nanoseconds a byte of the request: a running mean, 0: not known

@@ -310,3 +310,8 @@ void md_scheduler_statistics(struct md_scheduler *scheduler, const struct md_bat
                                                     .unit_us = queue->synced.unit_us };
     md_mutex_unlock(&scheduler->synced.lock);
 }
+
+struct md_batch_limits md_scheduler_limits(const struct md_scheduler *scheduler)
+{
+    return scheduler->options.limits;
+}

@@ -94,6 +94,9 @@ void md_scheduler_destroy(struct md_scheduler *scheduler); /* nobody may be in e
 MD_NODISCARD enum md_code md_scheduler_execute(struct md_scheduler *scheduler, struct md_batch_queue *queue,
                                                struct md_batch_work *work);
 
+/* That were given at create. */
+struct md_batch_limits md_scheduler_limits(const struct md_scheduler *scheduler);
+
 /* For metrics. */
 struct md_batch_statistics {
     size_t queued;

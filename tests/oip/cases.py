@@ -1,17 +1,24 @@
 """The cases: one or more per point of the protocol's contract (p01 ... p19) and per row of the status table (status),
 then streams, shared memory, reflection, health, and tritonclient used as its examples use it."""
+import asyncio
+import os
 import queue
 import struct
+import subprocess
+import time
 import uuid
 
 import grpc
 import numpy as np
 import tritonclient.grpc as triton
+import tritonclient.grpc.aio as triton_aio
 import tritonclient.utils.shared_memory as shm
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from grpc_status import rpc_status
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc
 
@@ -42,7 +49,7 @@ class Kit:
         grpc.channel_ready_future(self.channel).result(30)
         self.oip = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
         self.triton = triton.InferenceServerClient(address)
-        for name in ["simple", "simple_string", "simple_identity", "scalar"] + ["identity_" + d.lower() for d in DATATYPES]:
+        for name in ["simple", "simple_string", "simple_identity", "scalar", "slow", "text"] + ["identity_" + d.lower() for d in DATATYPES]:
             self.oip.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name=name), timeout=30)
         try:
             self.oip.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="broken"), timeout=30)
@@ -133,6 +140,21 @@ def p01_raw_count(kit):
         request = simple()
         change(request.raw_input_contents)
         bad(kit, request)
+
+
+@case
+def p01_raw_and_shared_memory(kit):
+    """Raw entries are those of the inputs that are not in shared memory, in their order."""
+    def use(name, region):
+        shm.set_shared_memory_region(region, [np.array(A, np.int32)])
+        there = tensor("INPUT0", "INT32", [1, 16], shared_memory_region=name, shared_memory_byte_size=64)
+        for inputs in ([there, tensor("INPUT1", "INT32", [1, 16])], [tensor("INPUT1", "INT32", [1, 16]), there]):
+            check_simple(kit.infer(pb.ModelInferRequest(model_name="simple", inputs=inputs, raw_input_contents=[ints(B)])))
+            bad(kit, pb.ModelInferRequest(model_name="simple", inputs=inputs, raw_input_contents=[ints(A), ints(B)]))
+        there.contents.int_contents.extend(A)
+        bad(kit, pb.ModelInferRequest(model_name="simple", inputs=[there, tensor("INPUT1", "INT32", [1, 16])],
+                                      raw_input_contents=[ints(B)]), "INPUT0")
+    with_region(kit, 64, use)
 
 
 @case
@@ -348,19 +370,50 @@ def p17_stream_one_by_one(kit):
     same(list(calls), [])
 
 
+def statistics(kit):
+    return kit.oip.ModelStatistics(pb.ModelStatisticsRequest(name="simple"), timeout=30).model_stats[0]
+
+
 @case
 def p18_statistics(kit):
-    def counts():
-        stats = kit.oip.ModelStatistics(pb.ModelStatisticsRequest(name="simple"), timeout=30).model_stats[0]
-        return stats.inference_stats.success.count, stats.inference_stats.fail.count
-    import time
-    before = counts()
-    kit.infer(simple())
+    before, since = statistics(kit), time.time()
+    request = simple()
+    for i in range(2):
+        request.inputs[i].shape[0] = 3
+        request.raw_input_contents[i] = ints([A, B][i] * 3)
+    kit.infer(request)
     deadline = time.monotonic() + 5
-    while counts()[0] <= before[0]:
-        assert time.monotonic() < deadline, f"{counts()} after {before} and one more request"
+    while (after := statistics(kit)).inference_stats.success.count <= before.inference_stats.success.count:
+        assert time.monotonic() < deadline, f"{after} after {before} and one more request"
         time.sleep(0.05)
+    same((after.inference_count - before.inference_count, after.execution_count - before.execution_count), (3, 1))
+    assert after.last_inference / 1000 >= since - 1, f"last_inference {after.last_inference} is before {since}"
+    for part in ("success", "queue", "compute_infer"):
+        grown = [getattr(s.inference_stats, part) for s in (before, after)]
+        assert grown[1].count == grown[0].count + 1 and grown[1].ns >= grown[0].ns, f"{part}: {grown}"
+    assert after.inference_stats.success.ns > before.inference_stats.success.ns
+    assert 3 in [batch.batch_size for batch in after.batch_stats], after.batch_stats
+
+
+@case
+def p18_statistics_of_failures(kit):
+    before = statistics(kit).inference_stats
+    bad(kit, pb.ModelInferRequest(model_name="simple"))
+    after = statistics(kit).inference_stats
+    same((after.fail.count - before.fail.count, after.success.count - before.success.count), (1, 0))
     refused(lambda: kit.oip.ModelStatistics(pb.ModelStatisticsRequest(name="nosuch"), timeout=30), Code.NOT_FOUND)
+
+
+@case
+def p19_text(kit):
+    request = pb.ModelInferRequest(model_name="text", inputs=[tensor("text", "BYTES", [2])],
+                                   raw_input_contents=[texts([b"WIN a FREE prize now!!! call 0900", b"see you at lunch"])])
+    answer = kit.infer(request)
+    found = {output.name: (output.datatype, list(output.shape)) for output in answer.outputs}
+    same(found, {"label": ("BYTES", [2]), "score": ("FP32", [2])})
+    request.inputs[0].datatype = "INT32"
+    request.raw_input_contents[0] = ints([1, 2])
+    bad(kit, request, "text")
 
 
 @case
@@ -410,6 +463,93 @@ def status_unimplemented(kit):
 def status_malformed(kit):
     call = kit.channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
     refused(lambda: call(b"\xff\xff\xff", timeout=10), Code.INVALID_ARGUMENT)
+
+
+def slow(turns, **parameters):
+    request = pb.ModelInferRequest(model_name="slow", inputs=[tensor("INPUT0", "INT64", [1])],
+                                   raw_input_contents=[struct.pack("<q", turns)])
+    for key, value in parameters.items():
+        request.parameters[key].int64_param = value
+    return request
+
+
+@case
+def status_resource_exhausted(kit):
+    calls = [kit.oip.ModelInfer.future(slow(100), timeout=30) for _ in range(2000)]
+    try:
+        refusals = [call.exception() for call in calls if call.code() == Code.RESOURCE_EXHAUSTED]
+    finally:
+        for call in calls:
+            call.cancel()
+    assert refusals, "2000 calls at a time were all let through"
+    check_retry_info(refusals[0])
+
+
+def check_retry_info(refusal):
+    details = rpc_status.from_call(refusal).details
+    info = error_details_pb2.RetryInfo()
+    assert details and details[0].Unpack(info), f"no RetryInfo: {details}"
+    assert info.retry_delay.ToMilliseconds() > 0, info
+
+
+@case
+def status_resource_exhausted_ends_streams(kit):
+    calls = [kit.oip.ModelInfer.future(slow(200), timeout=30) for _ in range(2000)]
+    try:
+        refusal = refused(lambda: [stream(kit, [slow(1)], metadata=[("triton_grpc_error", "true")]) for _ in range(50)],
+                          Code.RESOURCE_EXHAUSTED)
+    finally:
+        for call in calls:
+            call.cancel()
+    check_retry_info(refusal)
+
+
+@case
+def status_deadline_exceeded(kit):
+    refused(lambda: kit.infer(slow(1, timeout=1)), Code.DEADLINE_EXCEEDED, "timeout")
+    began = time.monotonic()
+    refused(lambda: kit.oip.ModelInfer(slow(10**8), timeout=0.2), Code.DEADLINE_EXCEEDED)
+    is_free_again(kit, began)
+
+
+def is_free_again(kit, began):
+    """What nobody waits for any more is stopped: it would take hours. Some calls more than the server has cores."""
+    calls = [kit.oip.ModelInfer.future(slow(1), timeout=10) for _ in range(os.cpu_count() * 2)]
+    same({call.code() for call in calls}, {Code.OK})
+    assert time.monotonic() - began < 5, "the server went on with what nobody waits for"
+
+
+@case
+def status_cancelled(kit):
+    calls = [kit.oip.ModelInfer.future(slow(10**8), timeout=60) for _ in range(os.cpu_count() * 2)]
+    time.sleep(0.1)
+    began = time.monotonic()
+    for call in calls:
+        call.cancel()
+    same({call.code() for call in calls}, {Code.CANCELLED})
+    is_free_again(kit, began)
+
+
+@case
+def status_failed_precondition(kit):
+    load = pb.RepositoryModelLoadRequest(model_name="imprecise")
+    refused(lambda: kit.oip.RepositoryModelLoad(load, timeout=30), Code.FAILED_PRECONDITION, "imprecise")
+
+
+@case
+def status_already_exists(kit):
+    def use(name, region):
+        request = pb.SystemSharedMemoryRegisterRequest(name=name, key="/" + name, byte_size=64)
+        refused(lambda: kit.oip.SystemSharedMemoryRegister(request, timeout=10), Code.ALREADY_EXISTS, name)
+    with_region(kit, 64, use)
+
+
+@case
+def status_aborted(kit):
+    """Loads of one version at the same time: one works, the others may lose."""
+    load = pb.RepositoryModelLoadRequest(model_name="scalar")
+    codes = [call.code() for call in [kit.oip.RepositoryModelLoad.future(load, timeout=30) for _ in range(16)]]
+    assert Code.OK in codes and set(codes) <= {Code.OK, Code.ABORTED}, codes
 
 
 # ---- health and reflection ----
@@ -499,7 +639,6 @@ def shared_memory_bounds(kit):
 @case
 def shared_memory_that_is_cut_does_not_kill(kit):
     def use(name, region):
-        import os
         os.truncate("/dev/shm/" + name, 0)
         bad(kit, pb.ModelInferRequest(model_name="simple", inputs=[
             tensor("INPUT0", "INT32", [1, 16], shared_memory_region=name, shared_memory_byte_size=64)]), name)
@@ -573,3 +712,55 @@ def client_health_metadata(kit):
         kit.triton.get_model_metadata("wrong_model_name")
     except triton.InferenceServerException as problem:
         assert "wrong_model_name" in problem.message()
+
+
+@case
+def client_aio_infer(kit):
+    async def infer():
+        async with triton_aio.InferenceServerClient(kit.address) as client:
+            for result in await asyncio.gather(*[client.infer("simple", simple_inputs()) for _ in range(4)]):
+                check_result(result)
+    asyncio.run(infer())
+
+
+@case
+def client_model_control(kit):
+    name = "simple_identity"
+    kit.triton.unload_model(name)
+    same(kit.triton.is_model_ready(name), False)
+    kit.triton.load_model(name)
+    same(kit.triton.is_model_ready(name), True)
+    assert name in [model.name for model in kit.triton.get_model_repository_index().models]
+    try:
+        kit.triton.load_model("wrong_model_name")
+    except triton.InferenceServerException as problem:
+        assert problem.message().startswith("failed to load"), problem.message()
+    else:
+        raise AssertionError("a model that is not there was loaded")
+
+
+@case
+def client_keepalive_and_timeout(kit):
+    options = triton.KeepAliveOptions(keepalive_time_ms=2**31 - 1, keepalive_timeout_ms=20000)
+    with triton.InferenceServerClient(kit.address, keepalive_options=options) as client:
+        check_result(client.infer("simple", simple_inputs(), client_timeout=10, headers={"x-request-id": "kit"}))
+        try:
+            client.infer("slow", [numpy_input("INPUT0", np.array([10**8]))], client_timeout=0.2)
+        except triton.InferenceServerException as problem:
+            assert "Deadline Exceeded" in problem.message(), problem.message()
+        else:
+            raise AssertionError("answered in spite of its timeout")
+
+
+# ---- @grpc/grpc-js with stubs from reflection: node.js ----
+
+def add_node_case(name):
+    def run(kit):
+        program = os.path.join(os.path.dirname(__file__), "node.js")
+        done = subprocess.run(["node", program, kit.address, name], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+    CASES.append((f"node_{name}", run))
+
+
+for _name in ("list", "infer", "infer_v1alpha", "error", "stream"):
+    add_node_case(_name)

@@ -1,7 +1,12 @@
-"""The tiny models of the conformance kit: simple, simple_string, simple_identity, identity_<datatype>, scalar, broken."""
+"""The tiny models of the conformance kit: simple, simple_string, simple_identity, identity_<datatype>, scalar; slow, which
+multiplies matrices as often as it is told; text, a classifier of texts; broken and imprecise, which cannot be loaded."""
 import os
+import shutil
 
-from onnx import TensorProto, helper
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+TEXT_MODEL = os.path.join(os.path.dirname(__file__), "..", "..", "deploy", "models", "spam-textcnn", "1")
 
 DATATYPES = {"BOOL": TensorProto.BOOL, "INT8": TensorProto.INT8, "INT16": TensorProto.INT16, "INT32": TensorProto.INT32,
              "INT64": TensorProto.INT64, "UINT8": TensorProto.UINT8, "UINT16": TensorProto.UINT16,
@@ -27,7 +32,38 @@ def add_and_subtract(folder, name, element, before, after):
           [("OUTPUT0", element, ["n", 16]), ("OUTPUT1", element, ["n", 16])])
 
 
+def slow(folder):
+    """INPUT0, a count of turns; a turn is about half a millisecond on one core. OUTPUT0 is 0."""
+    side = 256
+    state = helper.make_tensor_value_info("x", TensorProto.FLOAT, [side, side])
+    body = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "weights"], ["y"]), helper.make_node("Identity", ["go"], ["on"])], "turn",
+        [helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+         helper.make_tensor_value_info("go", TensorProto.BOOL, []), state],
+        [helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+         helper.make_tensor_value_info("y", TensorProto.FLOAT, [side, side])])
+    weights = numpy_helper.from_array(np.zeros([side, side], np.float32))
+    write(folder, "slow", [helper.make_node("Constant", [], ["weights"], value=weights),
+                           helper.make_node("Squeeze", ["INPUT0"], ["turns"]),
+                           helper.make_node("Loop", ["turns", "", "weights"], ["product"], body=body),
+                           helper.make_node("ReduceMax", ["product"], ["OUTPUT0"], keepdims=0)],
+          [("INPUT0", TensorProto.INT64, [1])], [("OUTPUT0", TensorProto.FLOAT, [])])
+
+
+def imprecise(folder):
+    """In int8 it differs from fp32 by more than its model.json allows."""
+    weights = numpy_helper.from_array(np.linspace(-1, 1, 64 * 64, dtype=np.float32).reshape(64, 64))
+    write(folder, "imprecise", [helper.make_node("Constant", [], ["weights"], value=weights),
+                                helper.make_node("MatMul", ["INPUT0", "weights"], ["OUTPUT0"])],
+          [("INPUT0", TensorProto.FLOAT, ["n", 64])], [("OUTPUT0", TensorProto.FLOAT, ["n", 64])])
+    with open(os.path.join(folder, "imprecise", "1", "model.json"), "w", encoding="ascii") as file:
+        file.write('{"precision": "int8", "max_precision_difference": 0}')
+
+
 def make(folder):
+    slow(folder)
+    imprecise(folder)
+    shutil.copytree(TEXT_MODEL, os.path.join(folder, "text", "1"), dirs_exist_ok=True)
     identity = [helper.make_node("Identity", ["INPUT0"], ["OUTPUT0"])]
     pairs = (("INPUT0", "a"), ("INPUT1", "b")), (("sum", "OUTPUT0"), ("difference", "OUTPUT1"))
     add_and_subtract(folder, "simple", TensorProto.INT32,

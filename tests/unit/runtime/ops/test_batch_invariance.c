@@ -39,7 +39,7 @@ static const float *run_rows(const struct one_case *one, struct md_operator_run 
     run->output_count = one->output + 1;
     if (one->gates == 0) {
         const bool words = strcmp(one->domain, MD_INTERNAL_DOMAIN) == 0; /* channels last, weights constant */
-        run->constant_input = words;
+        run->constant_inputs = 1u << words;
         md_operator_run_input(run, MD_FP32, MD_DIMS(rows, words ? LENGTH : CHANNELS, words ? CHANNELS : LENGTH), input);
         md_operator_run_input(run, MD_FP32, MD_DIMS(FILTERS, CHANNELS, KERNEL), w);
         md_operator_run_input(run, MD_FP32, MD_DIMS(FILTERS), bias);

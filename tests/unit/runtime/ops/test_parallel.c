@@ -206,7 +206,7 @@ static void make_filters(struct md_operator_run *run)
     md_operator_run_input(run, MD_FP32, MD_DIMS(9, 30, 90), numbers);
     md_operator_run_input(run, MD_FP32, MD_DIMS(100, 90, 4), more_numbers);
     md_operator_run_input(run, MD_FP32, MD_DIMS(100), more_numbers);
-    run->constant_input = 1;
+    run->constant_inputs = 1u << 1;
 }
 
 static void make_lstm(struct md_operator_run *run)
