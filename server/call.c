@@ -45,7 +45,7 @@ static void forget(struct md_call *call)
 {
     struct md_server *server = call->server;
     if (call->is_counted)
-        md_admission_leave(server, call->payload_bytes);
+        md_admission_leave(server, &call->rpc, call->payload_bytes);
     atomic_fetch_sub_explicit(&call->method->calls, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&server->calls, 1, memory_order_relaxed);
     if (call->payload != NULL)
@@ -193,8 +193,9 @@ static enum md_code admit(struct md_call *call, struct md_error *error)
     if (call->rpc.arrived_at_us >= call->rpc.deadline_us)
         return md_fail(error, MD_DEADLINE_EXCEEDED, "the deadline had passed when the call came");
     if ((row->flags & MD_RPC_INFERENCE) != 0) {
+        MD_TRY(md_admission_enter(call->server, &call->rpc, call->payload_bytes, error));
         call->is_counted = true;
-        return md_admission_enter(call->server, call->payload_bytes, error);
+        return MD_OK;
     }
     if (calls > call->method->limit)
         return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu calls of %s are under way, limit is %zu", calls - 1,
@@ -229,7 +230,8 @@ static void on_arrived(void *owner, bool ok)
     atomic_store_explicit(&server->last_arrival_us, rpc->arrived_at_us, memory_order_relaxed);
     rpc->deadline_us = md_call_deadline_us(call->deadline);
     md_call_request_id(server, &call->metadata, rpc->request_id);
-    if (server->options.log_requests || (call->method->row->flags & (MD_RPC_LOAD | MD_RPC_PEER)) != 0)
+    if (server->options.log_requests || md_admission_needs_peer(server) ||
+        (call->method->row->flags & (MD_RPC_LOAD | MD_RPC_PEER)) != 0)
         rpc->peer = md_call_peer(call->call, &rpc->arena);
     call->payload_bytes = call->payload == NULL ? 0 : grpc_byte_buffer_length(call->payload);
     atomic_fetch_add_explicit(&call->method->calls, 1, memory_order_relaxed);

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct md_client_limit;
 struct md_listener;
 struct md_stream_list;
 struct md_watch_list;
@@ -33,6 +34,7 @@ struct md_server {
     grpc_server *core;
     grpc_completion_queue *queue;
     struct md_listener *listener;
+    struct md_client_limit *clients; /* NULL: a client may take every place */
     struct md_watch_list *watches;
     struct md_stream_list *streams;
     struct md_worker_group *inference;

@@ -4,6 +4,7 @@
 #include "allocator.h"
 #include "call.h"
 #include "clock.h"
+#include "client_limit.h"
 #include "front_end.h"
 #include "generic.h"
 #include "health_watch.h"
@@ -158,6 +159,8 @@ static enum md_code create_parts(struct md_server *server, struct md_error *erro
     if (getrandom(&server->id_salt, sizeof server->id_salt, 0) != (ssize_t)sizeof server->id_salt)
         server->id_salt = (uint64_t)md_clock_wall_us(); /* ids need not be secret */
     MD_TRY(md_listener_create(&listen, &server->listener, error));
+    if (options->max_inflight_per_client > 0)
+        MD_TRY(md_client_limit_create(options->allocator, options->max_inflight_per_client, &server->clients, error));
     MD_TRY(md_watch_list_create(server, &server->watches, error));
     MD_TRY(md_stream_list_create(server, &server->streams, error));
     MD_TRY(create_groups(server, error));
@@ -365,6 +368,7 @@ void md_server_destroy(struct md_server *server)
         return;
     destroy_core(server);
     md_listener_destroy(server->listener);
+    md_client_limit_destroy(server->clients);
     md_watch_list_destroy(server->watches);
     md_stream_list_destroy(server->streams);
     if (server->drained_fd >= 0)
