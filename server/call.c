@@ -35,8 +35,8 @@ struct md_call {
     atomic_int pending; /* batches that are out; acquire-release: who takes the last one owns the call */
     enum md_code code;
     struct md_error error;
-    grpc_metadata details; /* grpc-status-details-bin */
-    size_t details_count;
+    grpc_metadata trailers[2]; /* grpc-status-details-bin, endpoint-load-metrics-bin */
+    size_t trailer_count;
 };
 
 /* ---- the slot ---- */
@@ -52,8 +52,8 @@ static void forget(struct md_call *call)
         grpc_byte_buffer_destroy(call->payload);
     if (call->answer != NULL)
         grpc_byte_buffer_destroy(call->answer);
-    if (call->details_count > 0)
-        grpc_slice_unref(call->details.value);
+    for (size_t i = 0; i < call->trailer_count; i++)
+        grpc_slice_unref(call->trailers[i].value);
     grpc_metadata_array_destroy(&call->metadata);
     grpc_call_unref(call->call);
     md_arena_cleanup(&call->rpc.arena);
@@ -71,7 +71,7 @@ static void post(struct md_call *call)
     call->payload = call->answer = NULL;
     call->payload_bytes = 0;
     call->is_counted = false;
-    call->details_count = 0;
+    call->trailer_count = 0;
     call->code = MD_OK;
     call->error.message[0] = '\0';
     call->rpc.request = NULL;
@@ -131,8 +131,9 @@ static void answer(struct md_call *call)
     memset(ops, 0, sizeof ops);
     if (call->code != MD_OK) {
         md_rpc_status_clean(&call->error);
-        call->details_count = md_call_retry_details(call->code, call->error.message, &call->details) ? 1 : 0;
+        call->trailer_count += md_call_retry_details(call->code, call->error.message, &call->trailers[0]) ? 1 : 0;
     }
+    call->trailer_count += md_load_report(call->server, &call->metadata, &call->trailers[call->trailer_count]) ? 1 : 0;
     md_call_log(call->server, call->method->row->path, &call->rpc, call->code, &call->error, call->payload_bytes);
     grpc_slice message =
         call->code == MD_OK ? grpc_empty_slice() : grpc_slice_from_copied_string(call->error.message);
@@ -145,8 +146,8 @@ static void answer(struct md_call *call)
     ops[count].data.send_status_from_server.status = (grpc_status_code)call->code;
     ops[count].data.send_status_from_server.status_details = call->code == MD_OK ? NULL : &message;
     ops[count].data.send_status_from_server.trailing_metadata =
-        call->details_count > 0 ? &call->details : NULL;
-    ops[count++].data.send_status_from_server.trailing_metadata_count = call->details_count;
+        call->trailer_count > 0 ? call->trailers : NULL;
+    ops[count++].data.send_status_from_server.trailing_metadata_count = call->trailer_count;
     grpc_call *core_call = call->call;
     md_tag_submitted(&call->sent); /* nothing of the call is touched from here on */
     grpc_call_error problem = grpc_call_start_batch(core_call, ops, count, &call->sent, NULL);
@@ -236,6 +237,7 @@ static void on_arrived(void *owner, bool ok)
     call->payload_bytes = call->payload == NULL ? 0 : grpc_byte_buffer_length(call->payload);
     atomic_fetch_add_explicit(&call->method->calls, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&server->calls, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&server->arrivals, 1, memory_order_relaxed);
     if (!watch_for_close(call)) /* a bug of ours; goes on without noticing cancellation */
         drop_pending(call);
     call->code = admit(call, &call->error);

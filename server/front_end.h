@@ -4,6 +4,7 @@
 #define MD_FRONT_END_H
 
 #include "completion.h"
+#include "load_report.h"
 #include "server.h"
 #include "services.h"
 
@@ -48,6 +49,8 @@ struct md_server {
     atomic_size_t inflight_calls; /* relaxed: counters for admission and the log */
     atomic_size_t inflight_bytes;
     atomic_size_t calls;
+    atomic_uint_least64_t arrivals; /* relaxed: unary calls that have come */
+    struct md_load_sampler load;
     atomic_int_least64_t last_arrival_us; /* relaxed: for the drain */
     atomic_uint_least64_t next_id;        /* relaxed: request ids */
     uint64_t id_salt;                     /* random, immutable */

@@ -153,6 +153,8 @@ static enum md_code create_parts(struct md_server *server, struct md_error *erro
                                                 .max_connections = options->max_connections,
                                                 .on_connected = on_connected,
                                                 .owner = server };
+    atomic_flag_clear(&server->load.is_sampling);
+    atomic_init(&server->load.sampled_at_us, md_clock_us()); /* the first report is of the time since */
     server->drained_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->drained_fd < 0)
         return md_fail(error, MD_RESOURCE_EXHAUSTED, "no descriptor for the server");
