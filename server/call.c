@@ -38,8 +38,8 @@ struct md_call {
     atomic_int pending; /* batches that are out; acquire-release: who takes the last one owns the call */
     enum md_code code;
     struct md_error error;
-    grpc_metadata details; /* grpc-status-details-bin */
-    size_t details_count;
+    grpc_metadata trailers[2]; /* grpc-status-details-bin, endpoint-load-metrics-bin */
+    size_t trailer_count;
     grpc_metadata initial; /* traceparent */
 };
 
@@ -49,15 +49,15 @@ static void forget(struct md_call *call)
 {
     struct md_server *server = call->server;
     if (call->is_counted)
-        md_admission_leave(server, call->payload_bytes);
+        md_admission_leave(server, &call->rpc, call->payload_bytes);
     atomic_fetch_sub_explicit(&call->method->calls, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&server->calls, 1, memory_order_relaxed);
     if (call->payload != NULL)
         grpc_byte_buffer_destroy(call->payload);
     if (call->answer != NULL)
         grpc_byte_buffer_destroy(call->answer);
-    if (call->details_count > 0)
-        grpc_slice_unref(call->details.value);
+    for (size_t i = 0; i < call->trailer_count; i++)
+        grpc_slice_unref(call->trailers[i].value);
     grpc_slice_unref(call->initial.value);
     grpc_metadata_array_destroy(&call->metadata);
     grpc_call_unref(call->call);
@@ -76,7 +76,7 @@ static void post(struct md_call *call)
     call->payload = call->answer = NULL;
     call->payload_bytes = 0;
     call->is_counted = false;
-    call->details_count = 0;
+    call->trailer_count = 0;
     call->initial.value = grpc_empty_slice();
     call->code = MD_OK;
     call->error.message[0] = '\0';
@@ -146,8 +146,9 @@ static void answer(struct md_call *call)
     memset(ops, 0, sizeof ops);
     if (call->code != MD_OK) {
         md_rpc_status_clean(&call->error);
-        call->details_count = md_call_retry_details(call->code, call->error.message, &call->details) ? 1 : 0;
+        call->trailer_count += md_call_retry_details(call->code, call->error.message, &call->trailers[0]) ? 1 : 0;
     }
+    call->trailer_count += md_load_report(call->server, &call->metadata, &call->trailers[call->trailer_count]) ? 1 : 0;
     md_telemetry_end(call->server->services, &call->rpc, call->method->metrics, call->method->row->path,
                      call->code);
     md_call_log(call->server, call->method->row->path, &call->rpc, call->code, &call->error, call->payload_bytes);
@@ -168,8 +169,8 @@ static void answer(struct md_call *call)
     ops[count].data.send_status_from_server.status = (grpc_status_code)call->code;
     ops[count].data.send_status_from_server.status_details = call->code == MD_OK ? NULL : &message;
     ops[count].data.send_status_from_server.trailing_metadata =
-        call->details_count > 0 ? &call->details : NULL;
-    ops[count++].data.send_status_from_server.trailing_metadata_count = call->details_count;
+        call->trailer_count > 0 ? call->trailers : NULL;
+    ops[count++].data.send_status_from_server.trailing_metadata_count = call->trailer_count;
     if (call->closes_with_answer) {
         ops[count].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
         ops[count++].data.recv_close_on_server.cancelled = &call->was_cancelled;
@@ -227,8 +228,9 @@ static enum md_code admit(struct md_call *call, struct md_error *error)
     if (call->rpc.arrived_at_us >= call->rpc.deadline_us)
         return md_fail(error, MD_DEADLINE_EXCEEDED, "the deadline had passed when the call came");
     if ((row->flags & MD_RPC_INFERENCE) != 0) {
+        MD_TRY(md_admission_enter(call->server, &call->rpc, call->payload_bytes, error));
         call->is_counted = true;
-        return md_admission_enter(call->server, call->payload_bytes, error);
+        return MD_OK;
     }
     if (calls > call->method->limit)
         return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu calls of %s are under way, limit is %zu", calls - 1,
@@ -276,12 +278,14 @@ static void on_arrived(void *owner, bool ok)
     rpc->deadline_us = md_call_deadline_us(call->deadline);
     md_call_request_id(server, &call->metadata, rpc->request_id);
     md_call_trace(server, &call->metadata, &rpc->trace);
-    if (server->options.log_requests || (call->method->row->flags & (MD_RPC_LOAD | MD_RPC_PEER)) != 0)
+    if (server->options.log_requests || md_admission_needs_peer(server) ||
+        (call->method->row->flags & (MD_RPC_LOAD | MD_RPC_PEER)) != 0)
         rpc->peer = md_call_peer(call->call, &rpc->arena);
     call->payload_bytes = call->payload == NULL ? 0 : grpc_byte_buffer_length(call->payload);
     rpc->request_bytes = call->payload_bytes;
     atomic_fetch_add_explicit(&call->method->calls, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&server->calls, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&server->arrivals, 1, memory_order_relaxed);
     call->code = admit(call, &call->error);
     rpc->is_quick = call->code == MD_OK && is_quick(call);
     call->closes_with_answer = call->code != MD_OK || call->method->group == NULL || rpc->is_quick;

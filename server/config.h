@@ -42,6 +42,8 @@ struct md_config {
     const char *http_port_file;
     uint64_t threads; /* cores to compute with */
     uint64_t max_inflight;
+    uint64_t max_inflight_per_client;
+    uint64_t max_queued_per_model;
     uint64_t max_batch_rows;
     uint64_t max_batch_tokens;
     uint64_t max_inflight_bytes;

@@ -108,13 +108,13 @@ bool md_descriptor_next_service(const struct md_span *file, size_t *at, struct m
 
 /* ---- symbols ---- */
 
-/* Takes `name` and, unless that is all, the dot after it off the symbol's front. */
+/* Takes `name` and, unless that is all, the dot after it off the symbol's front. A dot at the end is no name. */
 static bool take_name(struct md_span *symbol, struct md_span name)
 {
     if (symbol->size < name.size || memcmp(symbol->bytes, name.bytes, name.size) != 0)
         return false;
     size_t taken = name.size;
-    if (taken < symbol->size && symbol->bytes[taken++] != '.')
+    if (taken < symbol->size && (symbol->bytes[taken++] != '.' || taken == symbol->size))
         return false;
     *symbol = (struct md_span){ symbol->bytes + taken, symbol->size - taken };
     return true;

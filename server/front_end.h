@@ -5,6 +5,7 @@
 
 #include "address.h"
 #include "completion.h"
+#include "load_report.h"
 #include "server.h"
 #include "services.h"
 
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct md_client_limit;
 struct md_listener;
 struct md_stream_list;
 struct md_watch_list;
@@ -36,6 +38,7 @@ struct md_server {
     grpc_completion_queue *queue;
     struct md_listener *listener;    /* NULL with TLS: the core accepts by itself */
     struct md_bound_socket tls_bound; /* with TLS; fd is -1 */
+    struct md_client_limit *clients; /* NULL: a client may take every place */
     struct md_watch_list *watches;
     struct md_stream_list *streams;
     struct md_worker_group *inference;
@@ -49,6 +52,8 @@ struct md_server {
     atomic_size_t inflight_calls; /* relaxed: counters for admission and the log */
     atomic_size_t inflight_bytes;
     atomic_size_t calls;
+    atomic_uint_least64_t arrivals; /* relaxed: unary calls that have come */
+    struct md_load_sampler load;
     atomic_int_least64_t last_arrival_us; /* relaxed: for the drain */
     atomic_uint_least64_t next_id;        /* relaxed: request ids */
     uint64_t id_salt;                     /* random, immutable */

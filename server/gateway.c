@@ -23,25 +23,33 @@ const struct md_rpc_method *md_gateway_row(const struct md_method *method)
 
 /* ---- admission ---- */
 
-enum md_code md_gateway_enter(struct md_server *server, struct md_method *method, size_t bytes,
+static enum md_code admit(struct md_server *server, const struct md_method *method, const struct md_rpc *rpc,
+                          size_t calls, size_t bytes, struct md_error *error)
+{
+    if (md_services_phase(server->services) == MD_PHASE_DRAINING)
+        return md_fail(error, MD_UNAVAILABLE, "the server is draining");
+    if ((method->row->flags & MD_RPC_INFERENCE) != 0)
+        return md_admission_enter(server, rpc, bytes, error);
+    if (calls > method->limit)
+        return md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu calls of %s are under way, limit is %zu", calls - 1,
+                       method->row->path, method->limit);
+    return MD_OK;
+}
+
+enum md_code md_gateway_enter(struct md_server *server, struct md_method *method, const struct md_rpc *rpc, size_t bytes,
                               struct md_error *error)
 {
     size_t calls = atomic_fetch_add_explicit(&method->calls, 1, memory_order_relaxed) + 1;
-    enum md_code code = MD_OK;
-    if ((method->row->flags & MD_RPC_INFERENCE) != 0)
-        code = md_admission_enter(server, bytes, error);
-    else if (calls > method->limit)
-        code = md_fail(error, MD_RESOURCE_EXHAUSTED, "%zu calls of %s are under way, limit is %zu", calls - 1,
-                       method->row->path, method->limit);
-    if (md_services_phase(server->services) == MD_PHASE_DRAINING)
-        code = md_fail(error, MD_UNAVAILABLE, "the server is draining");
+    enum md_code code = admit(server, method, rpc, calls, bytes, error);
+    if (code != MD_OK)
+        atomic_fetch_sub_explicit(&method->calls, 1, memory_order_relaxed);
     return code;
 }
 
-void md_gateway_leave(struct md_server *server, struct md_method *method, size_t bytes)
+void md_gateway_leave(struct md_server *server, struct md_method *method, const struct md_rpc *rpc, size_t bytes)
 {
     if ((method->row->flags & MD_RPC_INFERENCE) != 0)
-        md_admission_leave(server, bytes);
+        md_admission_leave(server, rpc, bytes);
     atomic_fetch_sub_explicit(&method->calls, 1, memory_order_relaxed);
 }
 

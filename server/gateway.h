@@ -19,11 +19,11 @@ struct md_trace;
 struct md_method *md_gateway_find(struct md_server *server, const char *path);
 const struct md_rpc_method *md_gateway_row(const struct md_method *method);
 
-/* Counts a call against the limits of its method, also when it is refused: md_gateway_leave follows in any case.
+/* Counts a call against the limits of its method. OK: md_gateway_leave follows, while rpc->peer is still there.
  * RESOURCE_EXHAUSTED: a limit, with both numbers. UNAVAILABLE: the server is draining. */
-MD_NODISCARD enum md_code md_gateway_enter(struct md_server *server, struct md_method *method, size_t bytes,
-                                           struct md_error *error);
-void md_gateway_leave(struct md_server *server, struct md_method *method, size_t bytes);
+MD_NODISCARD enum md_code md_gateway_enter(struct md_server *server, struct md_method *method, const struct md_rpc *rpc,
+                                           size_t bytes, struct md_error *error);
+void md_gateway_leave(struct md_server *server, struct md_method *method, const struct md_rpc *rpc, size_t bytes);
 
 /* Runs the job on the method's worker group. False: its queue is full. The method is not inline. */
 bool md_gateway_push(struct md_method *method, struct md_job *job);

@@ -268,8 +268,9 @@ static enum MHD_Result dispatch(struct exchange *exchange)
         exchange->code = request->route->handler(request, &exchange->error);
         return answer(exchange);
     }
-    exchange->has_entered = true;
-    exchange->code = md_gateway_enter(http->options.server, exchange->method, request->body_size, &exchange->error);
+    exchange->code = md_gateway_enter(http->options.server, exchange->method, &request->rpc, request->body_size,
+                                      &exchange->error);
+    exchange->has_entered = exchange->code == MD_OK;
     if (exchange->code != MD_OK)
         return answer(exchange);
     exchange->phase = PHASE_WORKING;
@@ -345,7 +346,8 @@ static void on_completed(void *owner, struct MHD_Connection *handle, void **cont
         return;
     *context = NULL;
     if (exchange->has_entered)
-        md_gateway_leave(http->options.server, exchange->method, exchange->request.body_size);
+        md_gateway_leave(http->options.server, exchange->method, &exchange->request.rpc,
+                         exchange->request.body_size);
     http->loop.buffered_bytes -= exchange->body_capacity;
     if (exchange->connection != NULL)
         exchange->connection->exchange = NULL;

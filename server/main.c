@@ -84,7 +84,9 @@ static enum md_code open_scheduler(struct daemon *daemon, struct md_error *error
     const struct md_config *config = &daemon->config;
     const struct md_scheduler_options options = {
         .slots = config->threads,
-        .limits = { config->max_batch_rows, config->max_batch_tokens, config->max_inflight },
+        .limits = { .max_rows = config->max_batch_rows,
+                    .max_tokens = config->max_batch_tokens,
+                    .max_queued = config->max_queued_per_model > 0 ? config->max_queued_per_model : config->max_inflight },
         .run = md_inference_run_batch,
     };
     return md_scheduler_create(daemon->allocator, &options, &daemon->services.scheduler, error);
@@ -148,6 +150,7 @@ static enum md_code open_server(struct daemon *daemon, struct md_error *error)
                                                .listen = config->listen,
                                                .threads = config->threads,
                                                .max_inflight = config->max_inflight,
+                                               .max_inflight_per_client = config->max_inflight_per_client,
                                                .max_inflight_bytes = config->max_inflight_bytes,
                                                .max_message_bytes = config->max_message_bytes,
                                                .max_connections = config->max_connections,

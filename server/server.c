@@ -4,6 +4,7 @@
 #include "allocator.h"
 #include "call.h"
 #include "clock.h"
+#include "client_limit.h"
 #include "front_end.h"
 #include "generic.h"
 #include "health_watch.h"
@@ -187,12 +188,17 @@ static enum md_code create_listener(struct md_server *server, struct md_error *e
 
 static enum md_code create_parts(struct md_server *server, struct md_error *error)
 {
+    atomic_flag_clear(&server->load.is_sampling);
+    atomic_init(&server->load.sampled_at_us, md_clock_us()); /* the first report is of the time since */
     server->drained_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->drained_fd < 0)
         return md_fail(error, MD_RESOURCE_EXHAUSTED, "no descriptor for the server");
     if (getrandom(&server->id_salt, sizeof server->id_salt, 0) != (ssize_t)sizeof server->id_salt)
         server->id_salt = (uint64_t)md_clock_wall_us(); /* ids need not be secret */
     MD_TRY(create_listener(server, error));
+    if (server->options.max_inflight_per_client > 0)
+        MD_TRY(md_client_limit_create(server->options.allocator, server->options.max_inflight_per_client, &server->clients,
+                                      error));
     MD_TRY(md_watch_list_create(server, &server->watches, error));
     MD_TRY(md_stream_list_create(server, &server->streams, error));
     MD_TRY(create_groups(server, error));
@@ -403,6 +409,7 @@ void md_server_destroy(struct md_server *server)
         return;
     destroy_core(server);
     md_listener_destroy(server->listener);
+    md_client_limit_destroy(server->clients);
     md_watch_list_destroy(server->watches);
     md_stream_list_destroy(server->streams);
     if (server->drained_fd >= 0)

@@ -24,6 +24,7 @@ struct md_server_options {
     const char *listen;
     size_t threads; /* of the inference group */
     size_t max_inflight;
+    size_t max_inflight_per_client; /* 0: as many as max_inflight */
     size_t max_inflight_bytes;
     size_t max_message_bytes;
     size_t max_connections;

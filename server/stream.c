@@ -18,7 +18,7 @@
 #include <grpc/slice.h>
 #include <string.h>
 
-enum { ARENA_BLOCK_SIZE = 8 * 1024 };
+enum { ARENA_BLOCK_SIZE = 8 * 1024, PEER_BLOCK_SIZE = 128 };
 
 /* A message and its answer. */
 struct exchange {
@@ -43,6 +43,8 @@ struct stream {
     struct md_tag read, sent, closed;
     int64_t deadline_us;
     char request_id[33];
+    struct md_arena arena; /* of the peer */
+    const char *peer;      /* "": nobody asks for it */
     bool ends_on_error;
     int was_cancelled;
     grpc_byte_buffer *payload; /* written by the core, until `read` */
@@ -77,7 +79,7 @@ static void destroy_exchange(struct exchange *exchange)
 {
     struct md_server *server = exchange->stream->list->server;
     if (exchange->is_counted)
-        md_admission_leave(server, exchange->payload_bytes);
+        md_admission_leave(server, &exchange->rpc, exchange->payload_bytes);
     if (exchange->payload != NULL)
         grpc_byte_buffer_destroy(exchange->payload);
     if (exchange->answer != NULL)
@@ -94,6 +96,7 @@ static void destroy_stream(struct stream *stream)
         destroy_exchange(exchange);
     }
     grpc_call_unref(stream->call);
+    md_arena_cleanup(&stream->arena);
     atomic_fetch_sub_explicit(&server->calls, 1, memory_order_relaxed);
     md_release(server->options.allocator, stream);
 }
@@ -250,8 +253,9 @@ static enum md_code admit(struct exchange *exchange)
 {
     if ((exchange->stream->row->flags & MD_RPC_INFERENCE) == 0)
         return MD_OK;
+    MD_TRY(md_admission_enter(exchange->stream->list->server, &exchange->rpc, exchange->payload_bytes, &exchange->error));
     exchange->is_counted = true;
-    return md_admission_enter(exchange->stream->list->server, exchange->payload_bytes, &exchange->error);
+    return MD_OK;
 }
 
 static void start_exchange(struct exchange *exchange)
@@ -289,7 +293,7 @@ static struct exchange *make_exchange(struct stream *stream, grpc_byte_buffer *p
     md_arena_init(&rpc->arena, allocator, ARENA_BLOCK_SIZE);
     rpc->arrived_at_us = rpc->started_at_us = md_clock_us();
     rpc->deadline_us = stream->deadline_us;
-    rpc->peer = "";
+    rpc->peer = stream->peer;
     memcpy(rpc->request_id, stream->request_id, sizeof rpc->request_id);
     atomic_init(&rpc->cancelled, false);
     return exchange;
@@ -450,6 +454,8 @@ void md_stream_begin(struct md_stream_list *list, const struct md_rpc_method *ro
     stream->closed = (struct md_tag){ on_closed, stream };
     stream->deadline_us = md_call_deadline_us(deadline);
     md_call_request_id(server, metadata, stream->request_id);
+    md_arena_init(&stream->arena, server->options.allocator, PEER_BLOCK_SIZE);
+    stream->peer = server->options.log_requests || md_admission_needs_peer(server) ? md_call_peer(call, &stream->arena) : "";
     stream->ends_on_error = asks_for_status(metadata);
     stream->pending = 2; /* close, and this function */
     atomic_fetch_add_explicit(&server->calls, 1, memory_order_relaxed);

@@ -54,6 +54,8 @@ class Lifecycle(unittest.TestCase):
         entries = {e.key: (e.value, e.source) for e in answer.configurations[0].entries}
         self.assertTrue(any(value == "128" for value, _ in entries.values()), entries)
         self.assertTrue(all(source for _, source in entries.values()), entries)
+        self.assertEqual([entries[key][0] for key in ("max_batch_rows", "max_batch_tokens", "joins_tensors")],
+                         ["32", "512", "not yet"])
         self.assertEqual(self.get(MODEL, 1).versions[0].version, 1)
         with refuses(self, Code.NOT_FOUND, "99"):
             self.get(MODEL, 99)

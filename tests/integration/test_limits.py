@@ -39,6 +39,25 @@ class Limits(unittest.TestCase):
             self.assertIn(RETRY_INFO, details)
         self.assertEqual(len(server.predict(MODEL, ["free again"]).classifications), 1)
 
+    def check_some_are_refused(self, words, *options):
+        server = self.enterContext(Server("--load", MODEL, "--threads", "1", *options))
+        results = call_many(server, 40, HEAVY)
+        refused = [r for r in results if isinstance(r, grpc.RpcError)]
+        self.assertTrue(0 < len(refused) < len(results), len(refused))
+        for error in refused:
+            self.assertEqual(error.code(), Code.RESOURCE_EXHAUSTED)
+            self.assertRegex(error.details(), words)
+            self.assertIn(RETRY_INFO, dict(error.trailing_metadata())["grpc-status-details-bin"])
+        self.assertEqual(len(server.predict(MODEL, ["free again"]).classifications), 1)
+        request = modeld.PredictRequest(model=MODEL, texts=["in a stream"])
+        self.assertEqual(len(list(server.modeld.PredictStream(iter([request] * 3), timeout=30))), 3)
+
+    def test_one_client_takes_its_share_only(self):
+        self.check_some_are_refused('client "ipv4:127.0.0.1" .*limit is 3', "--max-inflight-per-client", "3")
+
+    def test_the_queue_of_a_model_is_limited(self):
+        self.check_some_are_refused("wait for this version, limit is 2", "--max-queued-per-model", "2")
+
     def test_bytes_in_flight_are_limited(self):
         server = self.enterContext(Server("--load", MODEL, "--threads", "1", "--max-inflight-bytes", "1MiB"))
         results = call_many(server, 40, ["x" * 400000] * 2)

@@ -762,5 +762,5 @@ def add_node_case(name):
     CASES.append((f"node_{name}", run))
 
 
-for _name in ("list", "infer", "infer_v1alpha", "error", "stream"):
+for _name in ("list", "infer", "infer_v1alpha", "error", "stream", "load_report"):
     add_node_case(_name)

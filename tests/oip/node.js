@@ -33,6 +33,26 @@ function check(answer) {
   assert.deepStrictEqual(answer.raw_output_contents, [raw(SUM), raw(DIFFERENCE)]);
 }
 
+// The fields of the ORCA report in the trailers, all doubles, by their numbers; undefined: there is none. (Clients of the C
+// core take it out of the trailers for their balancers.)
+function loadReport(client, asked) {
+  const metadata = new grpc.Metadata();
+  if (asked)
+    metadata.set('endpoint-load-metrics-format', 'bin');
+  return new Promise((resolve, reject) => {
+    const made = client.ModelInfer(simple('1'), metadata, problem => problem && reject(problem));
+    made.on('status', status => {
+      const [raw] = status.metadata.get('endpoint-load-metrics-bin');
+      const fields = {};
+      for (let at = 0; raw && at < raw.length; at += 9) {
+        assert.strictEqual(raw[at] & 7, 1);
+        fields[raw[at] >> 3] = raw.readDoubleLE(at + 1);
+      }
+      resolve(raw && fields);
+    });
+  });
+}
+
 const cases = {
   async list(address) {
     const reflection = new GrpcReflection(address, grpc.credentials.createInsecure());
@@ -48,6 +68,17 @@ const cases = {
   async error(address) {
     const client = await connect(address, 'v1');
     await assert.rejects(call(client, 'ModelInfer', { model_name: 'nosuch' }), { code: grpc.status.NOT_FOUND });
+  },
+  async load_report(address) {
+    const client = await connect(address, 'v1'), deadline = Date.now() + 10000;
+    assert.strictEqual(await loadReport(client, false), undefined);
+    let report = await loadReport(client, true);
+    assert(report, 'no endpoint-load-metrics-bin in the trailers');
+    while (!report[1] || !report[6]) { // of the last second
+      assert(Date.now() < deadline, `no processor time or no calls in ${JSON.stringify(report)}`);
+      report = await loadReport(client, true);
+    }
+    assert(report[1] <= 1.01 && report[2] < 1 && report[9] > 0 && report[9] <= 1, JSON.stringify(report));
   },
   async stream(address) {
     const stream = (await connect(address, 'v1')).ModelStreamInfer({ deadline: Date.now() + 10000 }), ids = [];
