@@ -6,8 +6,8 @@ static void round_bf16(const float *a, size_t depth, uint32_t *groups, struct md
     (void)out_row; /* INT8 only */
     for (size_t k = 0; k < depth; k += VF_LANES) {
         const size_t left = depth - k;
-        const __mmask16 mask = left >= VF_LANES ? 0xffffu : (__mmask16)((1u << left) - 1u);
-        const __mmask8 pairs = left >= VF_LANES ? 0xffu : (__mmask8)((1u << (left + 1) / 2) - 1u);
+        const __mmask16 mask = (__mmask16)(left >= VF_LANES ? 0xffffu : (1u << left) - 1u);
+        const __mmask8 pairs = (__mmask8)(left >= VF_LANES ? 0xffu : (1u << (left + 1) / 2) - 1u);
         const __m256bh rounded = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, a + k));
         _mm256_mask_storeu_epi32(groups + k / 2, pairs, (__m256i)rounded);
     }
