@@ -42,7 +42,7 @@ static Modeld__V1__ConfigurationEntry *make_entry(struct md_arena *arena, const 
     return entry->key == NULL || entry->value == NULL || entry->source == NULL ? NULL : entry;
 }
 
-enum { MAX_FACTS = 12 };
+enum { MAX_FACTS = 13 };
 
 /* What holds for every loaded version, read off its model as the passes left it; the last one not for FP32. */
 static enum md_code fill_facts(struct md_arena *arena, const struct md_loaded_version *loaded,
@@ -66,6 +66,7 @@ static enum md_code fill_facts(struct md_arena *arena, const struct md_loaded_ve
         { "nodes", md_arena_printf(arena, "%zu", report.node_count), "as loaded" },
         { "operators", md_model_report_operators(arena, &report), "as loaded" },
         { "memory_bytes", md_arena_printf(arena, "%zu", md_loaded_version_memory_bytes(loaded)), "measured" },
+        { "packed-cache", md_packed_cache_name(md_session_packed_cache(session)), "as loaded" },
         { "precision", md_precision_name(accuracy.precision), accuracy.source },
         { "max_precision_difference", md_arena_printf(arena, "%g", accuracy.bound), accuracy.bound_source },
     };
