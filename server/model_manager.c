@@ -6,6 +6,7 @@
 #include "log.h"
 #include "pool.h"
 #include "repository.h"
+#include "session.h"
 #include "sha256.h"
 #include "signature.h"
 #include "task.h"
@@ -186,6 +187,14 @@ static const char *ready_message(const struct operation *operation, size_t memor
                                  md_precision_name(accuracy->precision), difference);
 }
 
+/* No cache is no failure: the next load takes as long as this one. */
+static void log_packed_cache(const struct operation *operation, const struct md_session *session)
+{
+    if (md_session_packed_cache(session) == MD_PACKED_CACHE_UNWRITTEN)
+        MD_LOG(operation->manager->options.log, MD_LOG_DEBUG, "packed cache not written, the next load packs again",
+               MD_LOG_STRING("model", operation->record.model), MD_LOG_COUNT("version", operation->record.version));
+}
+
 /* What is known only when the version is loaded: task, signature, memory, accuracy. */
 static enum md_code describe_loaded(struct operation *operation, size_t *out_memory_bytes,
                                     struct md_accuracy *out_accuracy, struct md_error *error)
@@ -199,6 +208,7 @@ static enum md_code describe_loaded(struct operation *operation, size_t *out_mem
     *out_memory_bytes = md_loaded_version_memory_bytes(loaded);
     *out_accuracy = md_loaded_version_accuracy(loaded);
     describe_accuracy(record, out_accuracy);
+    log_packed_cache(operation, md_loaded_version_session(loaded));
     enum md_code code =
         md_signature_of_session(md_loaded_version_session(loaded), operation->arena, &wire, error);
     md_loaded_version_unpin(loaded);

@@ -43,7 +43,7 @@ static Modeld__V1__ConfigurationEntry *make_entry(struct md_arena *arena, const 
     return entry->key == NULL || entry->value == NULL || entry->source == NULL ? NULL : entry;
 }
 
-enum { MAX_FACTS = 15 };
+enum { MAX_FACTS = 16 };
 
 /* Whether requests of tensors share a batch: what the first batches have shown. */
 static const char *joins_tensors(struct md_arena *arena, struct md_loaded_version *loaded)
@@ -81,6 +81,7 @@ static enum md_code fill_facts(const struct md_services *services, struct md_are
         { "max_batch_rows", md_arena_printf(arena, "%zu", limits.max_rows), "modeld" },
         { "max_batch_tokens", md_arena_printf(arena, "%zu", limits.max_tokens), "modeld" },
         { "joins_tensors", joins_tensors(arena, loaded), "measured" },
+        { "packed-cache", md_packed_cache_name(md_session_packed_cache(session)), "as loaded" },
         { "precision", md_precision_name(accuracy.precision), accuracy.source },
         { "max_precision_difference", md_arena_printf(arena, "%g", accuracy.bound), accuracy.bound_source },
     };

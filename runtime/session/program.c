@@ -64,6 +64,11 @@ static enum md_code check_arity(const struct md_node *node, const struct md_oper
     return MD_OK;
 }
 
+static bool lacks_elements(const struct md_tensor *constant)
+{
+    return constant != NULL && constant->bytes == NULL && constant->count > 0;
+}
+
 /* A constant without elements may only go where they are not read. */
 static enum md_code check_elements(const struct md_graph *graph, const struct md_step *step, struct md_error *error)
 {
@@ -71,11 +76,23 @@ static enum md_code check_elements(const struct md_graph *graph, const struct md
     for (size_t i = 0; i < node->input_count; i++) {
         const struct md_tensor *constant =
             node->inputs[i] == MD_NO_VALUE ? NULL : graph->values[node->inputs[i]].constant;
-        if (constant != NULL && constant->bytes == NULL && constant->count > 0 &&
-            (step->released == NULL || !step->released[i]))
+        if (lacks_elements(constant) && (step->released == NULL || !step->released[i]))
             return md_fail(error, MD_INTERNAL, "node \"%s\" (%s): constant input %zu has no elements", node->name,
                            node->op_type, i);
     }
+    for (size_t i = 0; i < node->subgraph_count; i++)
+        for (size_t j = 0; j < node->subgraphs[i]->capture_count; j++)
+            if (lacks_elements(graph->values[node->subgraphs[i]->captures[j].outer].constant))
+                return md_fail(error, MD_INTERNAL, "node \"%s\" (%s): captured constant %zu has no elements",
+                               node->name, node->op_type, j);
+    return MD_OK;
+}
+
+static enum md_code check_outputs(const struct md_graph *graph, struct md_error *error)
+{
+    for (size_t i = 0; i < graph->output_count; i++)
+        if (lacks_elements(graph->values[graph->outputs[i]].constant))
+            return md_fail(error, MD_INTERNAL, "output %zu is a constant without elements", i);
     return MD_OK;
 }
 
@@ -210,6 +227,7 @@ static enum md_code build(struct md_model *model, const struct md_graph *graph, 
             MD_TRY(build(model, node->subgraphs[j], precision, prepared, program_count, &step->subprograms[j],
                          error));
     }
+    MD_TRY(check_outputs(graph, error));
     MD_TRY(fill_liveness(model, program, error));
     *out_program = program;
     return MD_OK;

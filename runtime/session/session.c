@@ -118,9 +118,10 @@ enum md_code md_session_open(const struct md_allocator *allocator, const char *p
         struct md_model *model;
         MD_TRY(md_model_open(allocator, path, &model, error));
         MD_TRY(md_session_create(allocator, model, options, &session, error)); /* takes the model in any case */
-        if (cached && model->constant_bytes >= options->packed_cache_from_bytes &&
-            md_packed_cache_write(allocator, path, options, model, &session->prepared))
-            session->packed_cache = MD_PACKED_CACHE_WRITTEN;
+        if (cached && model->constant_bytes >= options->packed_cache_from_bytes)
+            session->packed_cache = md_packed_cache_write(allocator, path, options, model, &session->prepared) ?
+                                        MD_PACKED_CACHE_WRITTEN :
+                                        MD_PACKED_CACHE_UNWRITTEN;
     }
     *out_session = session;
     return MD_OK;
@@ -188,4 +189,9 @@ size_t md_session_mapped_bytes(const struct md_session *session)
 enum md_packed_cache md_session_packed_cache(const struct md_session *session)
 {
     return session->packed_cache;
+}
+
+const char *md_packed_cache_name(enum md_packed_cache cache)
+{
+    return cache == MD_PACKED_CACHE_FOUND ? "found" : cache == MD_PACKED_CACHE_WRITTEN ? "written" : "unused";
 }

@@ -67,11 +67,14 @@ const struct md_model *md_session_model(const struct md_session *session);
 size_t md_session_mapped_bytes(const struct md_session *session);
 /* What md_session_open did with the packed cache. */
 enum md_packed_cache {
-    MD_PACKED_CACHE_UNUSED, /* not asked for, the model is too small, or the cache could not be written */
+    MD_PACKED_CACHE_UNUSED,    /* not asked for, or the model is too small */
+    MD_PACKED_CACHE_UNWRITTEN, /* it could not be written, or the model's files were changed a moment ago */
     MD_PACKED_CACHE_WRITTEN,
     MD_PACKED_CACHE_FOUND
 };
 enum md_packed_cache md_session_packed_cache(const struct md_session *session);
+/* "found", "written", or "unused" for the others. */
+const char *md_packed_cache_name(enum md_packed_cache cache);
 
 /* OK: *out_run is owned by the caller, who releases it with md_run_destroy. The session must outlive it. */
 MD_NODISCARD enum md_code md_run_create(const struct md_session *session, struct md_run **out_run,

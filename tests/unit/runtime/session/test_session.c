@@ -297,6 +297,19 @@ static void test_made_up_inputs_have_a_limit(void **state)
     md_session_destroy(session);
 }
 
+/* As a packed cache that somebody made up could have it. */
+static void test_output_without_elements_is_refused(void **state)
+{
+    struct md_session *session = NULL;
+    (void)state;
+    struct md_model *model = make_model(md_process_allocator(), "Mul");
+    struct md_tensor *constant = (struct md_tensor *)(uintptr_t)model->graph->values[WEIGHTS].constant;
+    model->graph->outputs[0] = WEIGHTS;
+    constant->bytes = NULL;
+    assert_int_equal(md_session_create(md_process_allocator(), model, NULL, &session, NULL), MD_INTERNAL);
+    assert_null(session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_survives_every_allocation_failure),
         cmocka_unit_test(test_made_up_inputs_follow_size_and_seed),
         cmocka_unit_test(test_made_up_inputs_have_a_limit),
+        cmocka_unit_test(test_output_without_elements_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
