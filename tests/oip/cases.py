@@ -49,7 +49,8 @@ class Kit:
         grpc.channel_ready_future(self.channel).result(30)
         self.oip = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
         self.triton = triton.InferenceServerClient(address)
-        for name in ["simple", "simple_string", "simple_identity", "scalar", "slow", "text"] + ["identity_" + d.lower() for d in DATATYPES]:
+        for name in ["simple", "simple_string", "simple_identity", "scalar", "slow", "text",
+                     *("identity_" + d.lower() for d in DATATYPES)]:
             self.oip.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name=name), timeout=30)
         try:
             self.oip.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="broken"), timeout=30)
