@@ -487,6 +487,9 @@ def every_place_taken(kit):
     finally:
         for call in calls:
             call.cancel()
+        deadline = time.monotonic() + 10
+        while kit.oip.ModelInfer.future(slow(1), timeout=10).code() != Code.OK and time.monotonic() < deadline:
+            time.sleep(0.05)  # until the server has heard of it
 
 
 def check_retry_info(refusal):
