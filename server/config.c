@@ -60,7 +60,7 @@ static const struct option options[] = {
     { "max-inflight-per-client", OPTION_NUMBER, FIELD(max_inflight_per_client), "0", 0, 65536, NULL,
       "of them from one client address; 0: as many as max-inflight" },
     { "max-queued-per-model", OPTION_NUMBER, FIELD(max_queued_per_model), "0", 0, 65536, NULL,
-      "requests of one model version that wait to compute; more are answered RESOURCE_EXHAUSTED; 0: as many as max-inflight" },
+      "requests of one model version that wait to compute; more are refused as well; 0: as many as max-inflight" },
     { "max-batch-rows", OPTION_NUMBER, FIELD(max_batch_rows), "32", 1, 4096, NULL,
       "rows (texts) of requests that compute together, when they wait anyhow; 1: no batching" },
     { "max-batch-tokens", OPTION_NUMBER, FIELD(max_batch_tokens), "512", 1, 1 << 20, NULL,

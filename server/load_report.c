@@ -45,7 +45,8 @@ static void take_sample(struct md_server *server, struct md_load_sampler *sample
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     double cpu = (double)(cpu_us - atomic_load_explicit(&sampler->processor_us, memory_order_relaxed)) /
                  (double)elapsed_us / (double)(cores > 0 ? cores : 1);
-    double rate = (double)(calls - atomic_load_explicit(&sampler->calls, memory_order_relaxed)) * 1e6 / (double)elapsed_us;
+    uint64_t new_calls = calls - atomic_load_explicit(&sampler->calls, memory_order_relaxed);
+    double rate = (double)new_calls * 1e6 / (double)elapsed_us;
     atomic_store_explicit(&sampler->cpu_permille, (uint32_t)(cpu * 1000), memory_order_relaxed);
     atomic_store_explicit(&sampler->millicalls, (uint32_t)(rate * 1000), memory_order_relaxed);
     atomic_store_explicit(&sampler->memory_permille, (uint32_t)(memory_used() * 1000), memory_order_relaxed);

@@ -1,5 +1,5 @@
-/* load_report.h - how busy the process is, as an ORCA report (xds.data.orca.v3.OrcaLoadReport) in the trailers of a call:
- * balancers that weigh servers by load read it. Only calls with the header `endpoint-load-metrics-format` get one.
+/* load_report.h - how busy the process is, as an ORCA report (xds.data.orca.v3.OrcaLoadReport) in the trailers of a
+ * call: balancers that weigh servers by load read it. Only calls with `endpoint-load-metrics-format` get one.
  *
  * Threads: any. Processor time and calls are sampled by whoever asks, at most once a second. */
 #ifndef MD_LOAD_REPORT_H
@@ -12,8 +12,8 @@
 
 struct md_server;
 
-/* Of the second (or longer) before the last sample. Zeroed at first; relaxed: one sampler at a time, and a report may mix
- * two samples. */
+/* Of the second (or longer) before the last sample. Zeroed at first; relaxed: one sampler at a time, and a report may
+ * mix two samples. */
 struct md_load_sampler {
     atomic_flag is_sampling;
     atomic_int_least64_t sampled_at_us, processor_us;

@@ -82,11 +82,12 @@ static void on_restored(void *owner, size_t loaded, size_t failed)
 static enum md_code open_scheduler(struct daemon *daemon, struct md_error *error)
 {
     const struct md_config *config = &daemon->config;
+    const uint64_t max_queued = config->max_queued_per_model;
     const struct md_scheduler_options options = {
         .slots = config->threads,
         .limits = { .max_rows = config->max_batch_rows,
                     .max_tokens = config->max_batch_tokens,
-                    .max_queued = config->max_queued_per_model > 0 ? config->max_queued_per_model : config->max_inflight },
+                    .max_queued = max_queued > 0 ? max_queued : config->max_inflight },
         .run = md_inference_run_batch,
     };
     return md_scheduler_create(daemon->allocator, &options, &daemon->services.scheduler, error);

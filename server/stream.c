@@ -253,7 +253,8 @@ static enum md_code admit(struct exchange *exchange)
 {
     if ((exchange->stream->row->flags & MD_RPC_INFERENCE) == 0)
         return MD_OK;
-    MD_TRY(md_admission_enter(exchange->stream->list->server, &exchange->rpc, exchange->payload_bytes, &exchange->error));
+    MD_TRY(md_admission_enter(exchange->stream->list->server, &exchange->rpc, exchange->payload_bytes,
+                              &exchange->error));
     exchange->is_counted = true;
     return MD_OK;
 }
@@ -455,7 +456,8 @@ void md_stream_begin(struct md_stream_list *list, const struct md_rpc_method *ro
     stream->deadline_us = md_call_deadline_us(deadline);
     md_call_request_id(server, metadata, stream->request_id);
     md_arena_init(&stream->arena, server->options.allocator, PEER_BLOCK_SIZE);
-    stream->peer = server->options.log_requests || md_admission_needs_peer(server) ? md_call_peer(call, &stream->arena) : "";
+    bool needs_peer = server->options.log_requests || md_admission_needs_peer(server);
+    stream->peer = needs_peer ? md_call_peer(call, &stream->arena) : "";
     stream->ends_on_error = asks_for_status(metadata);
     stream->pending = 2; /* close, and this function */
     atomic_fetch_add_explicit(&server->calls, 1, memory_order_relaxed);
