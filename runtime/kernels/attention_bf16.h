@@ -37,7 +37,7 @@ static inline void attention_put_weights(float *row, size_t j, vf weights)
 
 static inline __m512 attention_load(const float *from, size_t count)
 {
-    return _mm512_maskz_loadu_ps(count >= VF_LANES ? 0xffffu : (__mmask16)((1u << count) - 1u), from);
+    return _mm512_maskz_loadu_ps((__mmask16)(count >= VF_LANES ? 0xffffu : (1u << count) - 1u), from);
 }
 
 static inline struct attention_rows attention_operand(const float *rows, ptrdiff_t stride, size_t count, size_t size,
@@ -48,7 +48,7 @@ static inline struct attention_rows attention_operand(const float *rows, ptrdiff
         for (size_t d = 0; d < size; d += VF_LANES) {
             const size_t left = words - d / 2;
             const __m256bh rounded = _mm512_cvtneps_pbh(attention_load(rows + (ptrdiff_t)i * stride + d, size - d));
-            _mm256_mask_storeu_epi32(room + i * words + d / 2, left >= 8 ? 0xffu : (__mmask8)((1u << left) - 1u),
+            _mm256_mask_storeu_epi32(room + i * words + d / 2, (__mmask8)(left >= 8 ? 0xffu : (1u << left) - 1u),
                                      (__m256i)rounded);
         }
     return (struct attention_rows){ room, (ptrdiff_t)words };
